@@ -1,0 +1,98 @@
+"""TrafficMetrics as a library: the domain of the Service Mesh Interface's TrafficMetrics API, without any I/O.
+
+``Backend`` is what a source must be, ``TrafficQuery`` what it is asked, ``Sample`` what it answers; ``normalise`` turns samples into
+``TrafficMetrics``, whose ``wire`` is what clients receive.
+"""
+
+from metrics_api.backend import Backend
+from metrics_api.errors import (
+    BackendError,
+    BackendProtocolError,
+    BackendRefused,
+    BackendTimeout,
+    BackendUnavailable,
+    BadConfiguration,
+    BadQuery,
+    Expired,
+    Invalid,
+    NotFound,
+    TrafficError,
+    Unsupported,
+)
+from metrics_api.fields import FieldSelector, FieldTerm
+from metrics_api.histogram import Histogram, Percentiles, merge
+from metrics_api.normalise import idle, normalise, row_name
+from metrics_api.objects import Edge, LatencyUnit, TrafficMetrics, list_wire, timestamp
+from metrics_api.quantity import Format, Quantity
+from metrics_api.query import Direction, Side, TrafficQuery
+from metrics_api.resources import (
+    ANY_WORKLOAD,
+    EVERYTHING,
+    RESOURCE_TYPES,
+    UNKNOWN,
+    WORKLOAD_KINDS,
+    ResourceRef,
+    ResourceType,
+    type_of_kind,
+    type_of_plural,
+)
+from metrics_api.rollup import best_observers, rename, roll_up
+from metrics_api.sample import Answer, Sample
+from metrics_api.selector import LabelSelector, Operator, Requirement
+from metrics_api.together import together
+from metrics_api.window import Window, format_duration, parse_duration
+
+__all__ = [
+    "ANY_WORKLOAD",
+    "EVERYTHING",
+    "RESOURCE_TYPES",
+    "UNKNOWN",
+    "WORKLOAD_KINDS",
+    "Answer",
+    "Backend",
+    "BackendError",
+    "BackendProtocolError",
+    "BackendRefused",
+    "BackendTimeout",
+    "BackendUnavailable",
+    "BadConfiguration",
+    "BadQuery",
+    "Direction",
+    "Edge",
+    "Expired",
+    "FieldSelector",
+    "FieldTerm",
+    "Format",
+    "Histogram",
+    "Invalid",
+    "LabelSelector",
+    "LatencyUnit",
+    "NotFound",
+    "Operator",
+    "Percentiles",
+    "Quantity",
+    "Requirement",
+    "ResourceRef",
+    "ResourceType",
+    "Sample",
+    "Side",
+    "TrafficError",
+    "TrafficMetrics",
+    "TrafficQuery",
+    "Unsupported",
+    "Window",
+    "best_observers",
+    "format_duration",
+    "idle",
+    "list_wire",
+    "merge",
+    "normalise",
+    "parse_duration",
+    "rename",
+    "roll_up",
+    "row_name",
+    "timestamp",
+    "together",
+    "type_of_kind",
+    "type_of_plural",
+]

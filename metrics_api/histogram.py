@@ -1,0 +1,171 @@
+"""Latency histograms: what is added up across pods and peers, and where percentiles come from.
+
+One shape serves both kinds of Prometheus histogram. The buckets are contiguous; bucket ``i`` counts observations above
+``bounds[i-1]`` (or ``floor``) up to and including ``bounds[i]``. A classic histogram has its ``le`` bounds, a native one the
+edges of its populated buckets. All bounds are seconds. Counts are floats, because ``increase`` extrapolates.
+
+Percentiles of an aggregate are only ever taken from a merged histogram, never from other percentiles.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+__all__ = ["Histogram", "Percentiles", "merge"]
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Observations per bucket.
+
+    ``exponential`` marks bounds that grow by a constant factor (native histograms), inside which observations are taken to be spread
+    evenly on a logarithmic scale; inside the buckets of a classic histogram they are taken to be spread evenly.
+    ``floor`` is the lower edge of the first bucket.
+    """
+
+    bounds: tuple[float, ...]
+    counts: tuple[float, ...]
+    floor: float = 0.0
+    exponential: bool = False
+
+    @classmethod
+    def from_cumulative(cls, bounds: Sequence[float], cumulative: Sequence[float]) -> Histogram:
+        """A classic histogram from its ``le`` bounds, ascending and in seconds, and the cumulative count at each.
+
+        Sources sample buckets one after the other, so a count may fall slightly behind the one before it; as in PromQL
+        it is then raised to that one.
+        """
+        counts: list[float] = []
+        highest = 0.0
+        for count in cumulative:
+            counts.append(max(count - highest, 0.0))
+            highest = max(highest, count)
+        return cls(tuple(bounds), tuple(counts))
+
+    @classmethod
+    def from_buckets(cls, buckets: Iterable[tuple[float, float, float]]) -> Histogram | None:
+        """A native histogram from ``(left, right, count)`` buckets, ascending and in seconds; None without buckets.
+
+        Gaps between buckets are empty. Latencies are not negative: what lies below zero is counted at zero.
+        """
+        bounds: list[float] = []
+        counts: list[float] = []
+        floor = 0.0
+        for left, right, count in buckets:
+            left, right = max(left, 0.0), max(right, 0.0)
+            if not bounds:
+                floor = left
+            elif left > bounds[-1]:
+                bounds.append(left)
+                counts.append(0.0)
+            if bounds and right <= bounds[-1]:
+                counts[-1] += count
+            else:
+                bounds.append(right)
+                counts.append(count)
+        return cls(tuple(bounds), tuple(counts), floor, exponential=True) if bounds else None
+
+    @property
+    def total(self) -> float:
+        """How many observations there are."""
+        return math.fsum(self.counts)
+
+    def quantile(self, q: float) -> float | None:
+        """The value in seconds below which the share ``q`` of the observations lies; None when that cannot be told.
+
+        The rules are those of PromQL's ``histogram_quantile``: no observations, no finite bound or, for a classic histogram, no unbounded
+        bucket (how many observations there are is then unknown) give None; a quantile in the unbounded bucket is the highest finite
+        bound; inside a bucket the value is interpolated.
+        """
+        if not self.bounds or not (self.exponential or math.isinf(self.bounds[-1])):
+            return None
+        cumulative = list(accumulate(self.counts))
+        if cumulative[-1] <= 0 or not math.isfinite(cumulative[-1]):
+            return None
+        rank = q * cumulative[-1]
+        at = min(bisect_left(cumulative, rank), len(cumulative) - 1)
+        while self.counts[at] <= 0 and at < len(cumulative) - 1:
+            at += 1
+        upper = self.bounds[at]
+        if math.isinf(upper):
+            return self.bounds[at - 1] if at else None
+        lower = self.bounds[at - 1] if at else self.floor
+        below = cumulative[at - 1] if at else 0.0
+        share = min(max((rank - below) / self.counts[at], 0.0), 1.0) if self.counts[at] else 0.0
+        if self.exponential and lower > 0:
+            return lower * math.exp(math.log(upper / lower) * share)
+        return lower + (upper - lower) * share
+
+
+class Percentiles(Mapping[float, float]):
+    """Percentiles a source computed itself, in seconds by quantile; they can be shown and never merged."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[float, float]) -> None:
+        self._values = dict(values)
+
+    def __getitem__(self, q: float) -> float:
+        return self._values[q]
+
+    def __iter__(self) -> Iterator[float]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def quantile(self, q: float) -> float | None:
+        """The percentile the source gave, or None: one it did not give is never derived."""
+        return self._values.get(q)
+
+
+def merge(histograms: Sequence[Histogram]) -> Histogram:
+    """The histogram of all observations together; exact, at the finest bounds at which every part is known.
+
+    Where bucket layouts differ, a bound survives if it lies inside no populated bucket of any part: only there is the
+    cumulative count of that part known. Needs at least one histogram.
+    """
+    first = histograms[0]
+    exponential = all(part.exponential for part in histograms if part.bounds)
+    if all(part.bounds == first.bounds and part.floor == first.floor for part in histograms):
+        if len(histograms) == 1:
+            return first
+        counts = tuple(map(math.fsum, zip(*(part.counts for part in histograms), strict=True)))
+        return Histogram(first.bounds, counts, first.floor, exponential)
+    known = [_KnownCounts(part) for part in histograms]
+    edges = sorted({bound for part in histograms for bound in (part.floor, *part.bounds)})
+    bounds: list[float] = []
+    cumulative: list[float] = []
+    for edge in edges:
+        at_edge = [part.at(edge) for part in known]
+        if any(count is None for count in at_edge):
+            continue
+        total = math.fsum(count for count in at_edge if count is not None)
+        # The lowest edge is the floor; it is a bound as well if something was observed right at it (le="0").
+        if edge > edges[0] or total > 0:
+            bounds.append(edge)
+            cumulative.append(total)
+    merged = Histogram.from_cumulative(bounds, cumulative)
+    return Histogram(merged.bounds, merged.counts, edges[0], exponential)
+
+
+class _KnownCounts:
+    """Cumulative counts of one histogram, and where they are known."""
+
+    def __init__(self, histogram: Histogram) -> None:
+        self._edges = (histogram.floor, *histogram.bounds)
+        self._counts = (0.0, *histogram.counts)
+        self._cumulative = list(accumulate(self._counts))
+
+    def at(self, value: float) -> float | None:
+        """How many observations are at or below ``value``; None inside a populated bucket."""
+        above = bisect_right(self._edges, value)
+        if above == 0:
+            return 0.0
+        if above == len(self._edges) or self._edges[above - 1] == value or self._counts[above] == 0:
+            return self._cumulative[above - 1]
+        return None

@@ -1,0 +1,130 @@
+"""The API objects, and their exact shape on the wire.
+
+The shape never changes: five metrics in the order below, ``edge``, ``timestamp`` and ``window`` always present, because published clients
+(smi-sdk-go, nginx-meshctl) index by position and follow those fields without looking. What is unknown is ``null``; ``"0"``
+is a measured zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from metrics_api.quantity import of_micro, of_milli
+from metrics_api.query import Direction, Side
+from metrics_api.resources import API_VERSION, EVERYTHING, ResourceRef
+from metrics_api.window import Window
+
+__all__ = ["Edge", "LatencyUnit", "TrafficMetrics", "list_wire", "resource_version", "timestamp"]
+
+
+class LatencyUnit(StrEnum):
+    """The unit latencies are sent in; ``ms`` serves clients written against servers of 2019 and 2020."""
+
+    SECONDS = "seconds"
+    MILLISECONDS = "ms"
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """With whom the traffic was, which way it went, and who observed it. The peer of a total is ``EVERYTHING``."""
+
+    direction: Direction = Direction.FROM
+    side: Side = Side.SERVER
+    peer: ResourceRef = EVERYTHING
+
+    def wire(self) -> dict[str, Any]:
+        """The ``edge`` field as sent; ``resource`` is ``{}`` for all traffic."""
+        return {"direction": self.direction.value, "side": self.side.value, "resource": self.peer.wire()}
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficMetrics:
+    """The traffic of one resource, in total or with one peer.
+
+    Latencies are whole microseconds, counts whole thousandths of a request; None is unknown.
+    ``instant`` is Unix seconds. ``source`` names the source that observed, and is not sent.
+    """
+
+    name: str
+    namespace: str
+    resource: ResourceRef
+    edge: Edge
+    instant: int
+    window: Window
+    p99: int | None = None
+    p90: int | None = None
+    p50: int | None = None
+    success: int | None = None
+    failure: int | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    source: str = ""
+
+    def metadata(self) -> dict[str, Any]:
+        """The ``metadata`` field as sent."""
+        metadata: dict[str, Any] = {"name": self.name}
+        if self.namespace:
+            metadata["namespace"] = self.namespace
+        metadata["resourceVersion"] = resource_version(self.instant)
+        metadata["creationTimestamp"] = None
+        if self.labels:
+            metadata["labels"] = dict(self.labels)
+        if self.annotations:
+            metadata["annotations"] = dict(self.annotations)
+        return metadata
+
+    def wire(self, unit: LatencyUnit = LatencyUnit.SECONDS) -> dict[str, Any]:
+        """The object as sent, ready for JSON."""
+        latency = of_milli if unit is LatencyUnit.MILLISECONDS else of_micro
+        metrics: list[dict[str, Any]] = [
+            {"name": name, "unit": unit.value, "value": None if micro is None else latency(micro)}
+            for name, micro in (
+                ("p99_response_latency", self.p99),
+                ("p90_response_latency", self.p90),
+                ("p50_response_latency", self.p50),
+            )
+        ]
+        metrics += [
+            {"name": name, "value": None if milli is None else of_milli(milli)}
+            for name, milli in (("success_count", self.success), ("failure_count", self.failure))
+        ]
+        return {
+            "kind": "TrafficMetrics",
+            "apiVersion": API_VERSION,
+            "metadata": self.metadata(),
+            "resource": self.resource.wire(),
+            "edge": self.edge.wire(),
+            "timestamp": timestamp(self.instant),
+            "window": str(self.window),
+            "metrics": metrics,
+        }
+
+
+def list_wire(
+    items: Sequence[TrafficMetrics],
+    metadata: Mapping[str, Any],
+    resource: ResourceRef,
+    unit: LatencyUnit = LatencyUnit.SECONDS,
+) -> dict[str, Any]:
+    """A TrafficMetricsList as sent. ``resource`` is what was asked for, as the old SMI types have it on the list."""
+    return {
+        "kind": "TrafficMetricsList",
+        "apiVersion": API_VERSION,
+        "metadata": dict(metadata),
+        "resource": resource.wire(),
+        "items": [item.wire(unit) for item in items],
+    }
+
+
+def timestamp(instant: int) -> str:
+    """Unix seconds as Kubernetes writes a time: RFC 3339, UTC, whole seconds."""
+    return datetime.fromtimestamp(instant, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def resource_version(instant: int) -> str:
+    """The version of everything observed at an instant; comparable across replicas, because instants are."""
+    return str(instant)

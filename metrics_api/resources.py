@@ -1,0 +1,128 @@
+"""The resources traffic is measured for: the closed list of the SMI specification, and references to objects.
+
+Source of the list: Service Mesh Interface, Traffic Metrics v1alpha1, "supported resources".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+__all__ = [
+    "ANY_WORKLOAD",
+    "API_VERSION",
+    "EVERYTHING",
+    "GROUP",
+    "RESOURCE_TYPES",
+    "UNKNOWN",
+    "VERSION",
+    "WORKLOAD_KINDS",
+    "ResourceRef",
+    "ResourceType",
+    "host",
+    "type_of_kind",
+    "type_of_plural",
+]
+
+GROUP = "metrics.smi-spec.io"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+
+ANY_WORKLOAD = "Workload"
+"""Kind of a workload of which a source knows the name alone (Istio's ``destination_workload``, a cluster name).
+
+It never reaches the wire: whoever knows the objects (Kubernetes, or the standalone default) replaces it.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceType:
+    """One row of the specification's list.
+
+    ``group`` is the API group of the Kubernetes object itself, which is where labels and existence come from.
+    """
+
+    kind: str
+    plural: str
+    singular: str
+    namespaced: bool
+    group: str
+    version: str = "v1"
+
+    @property
+    def metrics_kind(self) -> str:
+        """The kind discovery gives this resource; distinct, because kubectl keeps one resource per kind."""
+        return f"{self.kind}TrafficMetrics"
+
+
+RESOURCE_TYPES: tuple[ResourceType, ...] = (
+    ResourceType("Namespace", "namespaces", "namespace", namespaced=False, group=""),
+    ResourceType("Node", "nodes", "node", namespaced=False, group=""),
+    ResourceType("Pod", "pods", "pod", namespaced=True, group=""),
+    ResourceType("ReplicationController", "replicationcontrollers", "replicationcontroller", namespaced=True, group=""),
+    ResourceType("Service", "services", "service", namespaced=True, group=""),
+    ResourceType("DaemonSet", "daemonsets", "daemonset", namespaced=True, group="apps"),
+    ResourceType("Deployment", "deployments", "deployment", namespaced=True, group="apps"),
+    ResourceType("ReplicaSet", "replicasets", "replicaset", namespaced=True, group="apps"),
+    ResourceType("StatefulSet", "statefulsets", "statefulset", namespaced=True, group="apps"),
+    ResourceType("Job", "jobs", "job", namespaced=True, group="batch"),
+    ResourceType("TrafficSplit", "trafficsplits", "trafficsplit", namespaced=True, group="split.smi-spec.io", version="v1alpha4"),
+)
+
+_BY_PLURAL = {row.plural: row for row in RESOURCE_TYPES}
+_BY_KIND = {row.kind.lower(): row for row in RESOURCE_TYPES}
+
+WORKLOAD_KINDS: tuple[str, ...] = (
+    "Deployment",
+    "StatefulSet",
+    "DaemonSet",
+    "Job",
+    "ReplicaSet",
+    "ReplicationController",
+)
+"""Kinds that own pods, the ones people name first: what ``trafficmetrics`` lists by default."""
+
+
+def type_of_plural(plural: str) -> ResourceType | None:
+    """The resource type served under this path segment, or None."""
+    return _BY_PLURAL.get(plural)
+
+
+def type_of_kind(kind: str) -> ResourceType | None:
+    """The resource type of this kind, in any capitalisation (old SMI clients write ``Daemonset``), or None."""
+    return _BY_KIND.get(kind.lower())
+
+
+class ResourceRef(NamedTuple):
+    """An object as the API names it; empty strings stand for what does not apply.
+
+    ``kind`` is spelt as Kubernetes spells it. A peer that is not a Kubernetes object has no kind, and
+    its name is the host a source saw, or ``unknown``.
+    """
+
+    kind: str
+    namespace: str
+    name: str
+
+    def wire(self) -> dict[str, str]:
+        """The ObjectReference as sent: only what is known."""
+        known: dict[str, str] = {}
+        if self.kind:
+            known["kind"] = self.kind
+        if self.namespace:
+            known["namespace"] = self.namespace
+        if self.name:
+            known["name"] = self.name
+        return known
+
+
+EVERYTHING = ResourceRef("", "", "")
+"""The peer of a total: all traffic, whoever sent it."""
+
+UNKNOWN = ResourceRef("", "", "unknown")
+"""A peer that is outside the mesh and of which nothing is known."""
+
+
+def host(name: str) -> ResourceRef:
+    """A peer known by its host name alone."""
+    return ResourceRef("", "", name)

@@ -1,0 +1,52 @@
+"""Samples: what sources return, before anything is named, rounded or shown."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+from metrics_api.histogram import Histogram, Percentiles
+from metrics_api.query import Direction, Side
+from metrics_api.resources import ResourceRef
+from metrics_api.window import Window
+
+__all__ = ["Answer", "Sample"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One row of one source: the traffic of a resource, with one peer or (``EVERYTHING``) in total.
+
+    ``success`` and ``failure`` are requests in the window. None is unknown, 0 is measured. ``trust`` orders observers of the same
+    traffic, the best first: of two samples about the same thing the lower one is used, and they are never added.
+    """
+
+    resource: ResourceRef
+    peer: ResourceRef
+    direction: Direction
+    side: Side
+    success: float | None
+    failure: float | None
+    latency: Histogram | Percentiles | None
+    trust: int = 0
+    source: str = ""
+
+    @property
+    def about(self) -> Hashable:
+        """What the sample describes; two samples about the same thing are two views of the same requests."""
+        return (self.resource, self.peer, self.direction)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one source says to one query.
+
+    ``instant`` (Unix seconds) and ``window`` are those the numbers really describe. ``warnings`` are sentences for the reader;
+    ``incomplete`` says that some of them mean missing data.
+    """
+
+    samples: tuple[Sample, ...]
+    instant: int
+    window: Window
+    warnings: tuple[str, ...] = ()
+    incomplete: bool = False

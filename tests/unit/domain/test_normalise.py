@@ -1,0 +1,131 @@
+"""Normalising: nothing unknown becomes a number, and every row has its own name and place."""
+
+import math
+from itertools import permutations
+
+import pytest
+
+from metrics_api.histogram import Histogram, Percentiles
+from metrics_api.normalise import idle, normalise, row_name
+from metrics_api.objects import TrafficMetrics
+from metrics_api.query import Direction, Side
+from metrics_api.resources import EVERYTHING, UNKNOWN, ResourceRef, host
+from metrics_api.sample import Sample
+from metrics_api.window import Window
+
+TO, FROM = Direction.TO, Direction.FROM
+WEB = ResourceRef("Deployment", "shop", "web")
+API = ResourceRef("Deployment", "shop", "api")
+
+
+def sample(
+    resource: ResourceRef = WEB,
+    peer: ResourceRef = EVERYTHING,
+    direction: Direction = FROM,
+    *,
+    success: float | None = None,
+    failure: float | None = None,
+    latency: Histogram | Percentiles | None = None,
+) -> Sample:
+    return Sample(resource, peer, direction, Side.SERVER, success, failure, latency, source="mesh")
+
+
+def rows(*samples: Sample, qualified: bool = True) -> list[TrafficMetrics]:
+    return normalise(samples, 1_790_000_000, Window(30), lambda _: {}, qualified=qualified)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, -1.0, -1e-9, 2.0**63, 1e252, 1e306, None], ids=str)
+def test_what_no_quantity_can_hold_never_reaches_an_object(value: float | None):
+    latency = Percentiles({} if value is None else {0.5: value, 0.9: value, 0.99: value})
+    [row] = rows(sample(success=value, failure=value, latency=latency))
+    assert (row.success, row.failure, row.p50, row.p90, row.p99) == (None,) * 5
+    assert [metric["value"] for metric in row.wire()["metrics"]] == [None] * 5
+
+
+def test_a_measured_zero_is_a_zero():
+    [row] = rows(sample(success=0.0, failure=-0.0, latency=Histogram((0.1, math.inf), (0, 0))))
+    assert (row.success, row.failure) == (0, 0)
+    assert (row.p50, row.p90, row.p99) == (None, None, None)
+
+
+def test_each_value_is_unknown_by_itself():
+    [row] = rows(sample(success=3.0, latency=Percentiles({0.9: 0.25})))
+    assert (row.success, row.failure, row.p50, row.p90, row.p99) == (3000, None, None, 250_000, None)
+
+
+def test_counts_are_rounded_to_the_thousandth_and_latencies_to_the_microsecond():
+    [row] = rows(sample(success=73.4917, failure=1e-9, latency=Percentiles({0.5: 0.0101234564, 0.99: 1e-9})))
+    assert (row.success, row.failure, row.p50, row.p99) == (73_492, 0, 10_123, 0)
+
+
+def test_an_object_says_where_and_when_it_was_observed():
+    [row] = normalise([sample(success=1.0)], 1_790_000_000, Window(60), lambda resource: {"app": resource.name})
+    assert (row.name, row.namespace, row.resource, row.instant, row.window) == ("web", "shop", WEB, 1_790_000_000, Window(60))
+    assert (row.labels, row.source, row.edge.side) == ({"app": "web"}, "mesh", Side.SERVER)
+
+
+def test_rows_are_in_one_order_whatever_that_of_the_samples():
+    ordered = [
+        sample(ResourceRef("Deployment", "a", "z"), API, FROM),
+        sample(API, WEB, FROM),
+        sample(API, WEB, TO),
+        sample(WEB, API, FROM),
+        sample(WEB, ResourceRef("Deployment", "z", "api"), FROM),
+        sample(WEB, API, TO),
+    ]
+    expected = [(row.resource, row.edge) for row in rows(*ordered, qualified=False)]
+    assert expected == [(each.resource, row.edge) for each, row in zip(ordered, rows(*ordered, qualified=False), strict=True)]
+    for shuffled in permutations(ordered):
+        assert [(row.resource, row.edge) for row in rows(*shuffled, qualified=False)] == expected
+
+
+@pytest.mark.parametrize(
+    ("direction", "peer", "name"),
+    [
+        (FROM, EVERYTHING, "deployment.web"),
+        (TO, EVERYTHING, "deployment.web"),
+        (TO, API, "deployment.web.to.deployment.api"),
+        (FROM, API, "deployment.web.from.deployment.api"),
+        (TO, WEB, "deployment.web.to.deployment.web"),
+        (FROM, WEB, "deployment.web.from.deployment.web"),
+        (TO, ResourceRef("Deployment", "prod", "api"), "deployment.web.to.deployment.api.prod"),
+        (TO, ResourceRef("Deployment", "shop", "api.prod"), "deployment.web.to.deployment.api.prod.shop"),
+        (TO, ResourceRef("StatefulSet", "shop", "db"), "deployment.web.to.statefulset.db"),
+        (FROM, ResourceRef("Namespace", "", "prod"), "deployment.web.from.namespace.prod"),
+        (FROM, ResourceRef("Node", "", "ip-10-0-0-1.ec2.internal"), "deployment.web.from.node.ip-10-0-0-1.ec2.internal"),
+        (FROM, UNKNOWN, "deployment.web.from.unknown"),
+        (TO, host("example.com"), "deployment.web.to.example.com"),
+    ],
+)
+def test_rows_of_trafficmetrics_are_named(direction: Direction, peer: ResourceRef, name: str):
+    assert row_name(WEB, direction, peer) == name
+
+
+def test_a_cluster_scoped_resource_and_its_peers_are_named():
+    shop = ResourceRef("Namespace", "", "shop")
+    assert row_name(shop, TO, ResourceRef("Namespace", "", "prod")) == "namespace.shop.to.namespace.prod"
+    assert row_name(shop, TO, API) == "namespace.shop.to.deployment.api.shop"
+
+
+def test_a_self_call_has_a_row_in_each_direction():
+    names = [row.name for row in rows(sample(WEB, WEB, TO), sample(WEB, WEB, FROM))]
+    assert names == ["deployment.web.from.deployment.web", "deployment.web.to.deployment.web"]
+
+
+def test_calls_both_ways_between_two_resources_are_four_rows():
+    found = rows(*(sample(one, other, direction) for one, other in ((WEB, API), (API, WEB)) for direction in Direction))
+    assert len({row.name for row in found}) == 4
+
+
+def test_a_peer_with_a_dotted_name_is_not_mistaken_for_one_in_another_namespace():
+    dotted = ResourceRef("Deployment", "shop", "api.prod")
+    elsewhere = ResourceRef("Deployment", "prod", "api")
+    assert row_name(WEB, TO, dotted) != row_name(WEB, TO, elsewhere)
+
+
+def test_an_idle_object_knows_no_value():
+    row = idle(WEB, 1_790_000_000, Window(30), {"app": "web"})
+    assert (row.name, row.namespace, row.labels) == ("web", "shop", {"app": "web"})
+    assert [metric["value"] for metric in row.wire()["metrics"]] == [None] * 5
+    assert row.wire()["edge"] == {"direction": "from", "side": "server", "resource": {}}
+    assert idle(WEB, 0, Window(30), {}, qualified=True).name == "deployment.web"

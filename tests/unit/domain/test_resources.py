@@ -1,0 +1,74 @@
+"""The closed list of resources, and references to objects."""
+
+import pytest
+
+from metrics_api.resources import (
+    ANY_WORKLOAD,
+    API_VERSION,
+    EVERYTHING,
+    RESOURCE_TYPES,
+    UNKNOWN,
+    WORKLOAD_KINDS,
+    ResourceRef,
+    host,
+    type_of_kind,
+    type_of_plural,
+)
+
+PLURALS = [
+    *("namespaces", "nodes", "pods", "replicationcontrollers", "services", "daemonsets"),
+    *("deployments", "replicasets", "statefulsets", "jobs", "trafficsplits"),
+]
+
+
+def test_the_list_is_that_of_the_specification():
+    assert [row.plural for row in RESOURCE_TYPES] == PLURALS
+    assert [row.plural for row in RESOURCE_TYPES if not row.namespaced] == ["namespaces", "nodes"]
+    assert API_VERSION == "metrics.smi-spec.io/v1alpha1"
+
+
+@pytest.mark.parametrize("plural", PLURALS)
+def test_a_type_is_found_by_its_plural_and_by_its_kind_in_any_capitalisation(plural: str):
+    row = type_of_plural(plural)
+    assert row is not None
+    for kind in (row.kind, row.kind.lower(), row.kind.upper(), row.kind.capitalize()):
+        assert type_of_kind(kind) is row
+
+
+@pytest.mark.parametrize("name", ["", "Deployments", "deployment", "ingresses", "trafficmetrics"])
+def test_other_plurals_are_unknown(name: str):
+    assert type_of_plural(name) is None
+
+
+@pytest.mark.parametrize("kind", ["", "Ingress", ANY_WORKLOAD, "deployments"])
+def test_other_kinds_are_unknown(kind: str):
+    assert type_of_kind(kind) is None
+
+
+def test_kinds_in_discovery_are_distinct_and_so_are_all_names():
+    for names in (
+        [row.metrics_kind for row in RESOURCE_TYPES],
+        [row.kind for row in RESOURCE_TYPES],
+        [row.singular for row in RESOURCE_TYPES],
+    ):
+        assert len(set(names)) == len(RESOURCE_TYPES)
+    assert [row.metrics_kind for row in RESOURCE_TYPES[:2]] == ["NamespaceTrafficMetrics", "NodeTrafficMetrics"]
+
+
+def test_workloads_are_kinds_of_the_list():
+    assert all(type_of_kind(kind) is not None for kind in WORKLOAD_KINDS)
+    assert "Pod" not in WORKLOAD_KINDS
+
+
+@pytest.mark.parametrize(
+    ("ref", "wire"),
+    [
+        (ResourceRef("Deployment", "shop", "web"), {"kind": "Deployment", "namespace": "shop", "name": "web"}),
+        (ResourceRef("Node", "", "n1"), {"kind": "Node", "name": "n1"}),
+        (host("example.com"), {"name": "example.com"}),
+        (UNKNOWN, {"name": "unknown"}),
+        (EVERYTHING, {}),
+    ],
+)
+def test_a_reference_is_sent_with_what_is_known(ref: ResourceRef, wire: dict[str, str]):
+    assert ref.wire() == wire

@@ -1,0 +1,129 @@
+"""Roll-up: what is added, what is merged, and what never is."""
+
+import math
+
+import pytest
+
+from metrics_api.histogram import Histogram, Percentiles
+from metrics_api.query import Direction, Side
+from metrics_api.resources import EVERYTHING, UNKNOWN, ResourceRef
+from metrics_api.rollup import best_observers, rename, roll_up
+from metrics_api.sample import Sample
+
+WEB = ResourceRef("Deployment", "shop", "web")
+API = ResourceRef("Deployment", "shop", "api")
+POD_A, POD_B = ResourceRef("Pod", "shop", "web-a"), ResourceRef("Pod", "shop", "web-b")
+
+
+def sample(  # noqa: PLR0913 a sample has that many sides
+    resource: ResourceRef = WEB,
+    *,
+    peer: ResourceRef = EVERYTHING,
+    direction: Direction = Direction.FROM,
+    side: Side = Side.SERVER,
+    success: float | None = 1.0,
+    failure: float | None = 0.0,
+    latency: Histogram | Percentiles | None = None,
+    trust: int = 0,
+    source: str = "mesh",
+) -> Sample:
+    return Sample(resource, peer, direction, side, success, failure, latency, trust, source)
+
+
+def histogram(*counts: float) -> Histogram:
+    return Histogram((0.1, 0.2, math.inf), counts)
+
+
+def test_counts_are_added_and_histograms_merged():
+    [added] = roll_up(
+        [sample(success=3, failure=1, latency=histogram(1, 2, 3)), sample(success=4, failure=0, latency=histogram(4, 5, 6))]
+    )
+    assert added == sample(success=7, failure=1, latency=histogram(5, 7, 9))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "total"),
+    [(None, None, None), (None, 2.0, 2.0), (2.0, None, 2.0), (0.0, 0.0, 0.0), (None, 0.0, 0.0), (0.1, 0.2, 0.3)],
+)
+def test_an_unknown_count_is_not_a_zero(one: float | None, other: float | None, total: float | None):
+    [added] = roll_up([sample(success=one, failure=other), sample(success=other, failure=one)])
+    assert added.success == pytest.approx(total)
+    assert added.failure == pytest.approx(total)
+
+
+def test_percentiles_are_never_merged_with_others():
+    given = Percentiles({0.5: 0.1})
+    assert roll_up([sample(latency=given), sample(latency=given)])[0].latency is None
+    assert roll_up([sample(latency=given), sample(latency=histogram(1, 0, 0))])[0].latency is None
+    assert roll_up([sample(latency=given)])[0].latency is given
+
+
+def test_a_part_without_latency_leaves_that_of_the_others():
+    assert roll_up([sample(latency=None), sample(latency=histogram(1, 2, 3))])[0].latency == histogram(1, 2, 3)
+    assert roll_up([sample(latency=None), sample(latency=None)])[0].latency is None
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        sample(API),
+        sample(peer=API),
+        sample(direction=Direction.TO),
+        sample(side=Side.CLIENT),
+        sample(trust=1),
+        sample(source="other"),
+        sample(ResourceRef("Deployment", "other", "web")),
+        sample(ResourceRef("StatefulSet", "shop", "web")),
+    ],
+    ids=["resource", "peer", "direction", "side", "trust", "source", "namespace", "kind"],
+)
+def test_samples_of_different_things_or_observers_are_not_added(other: Sample):
+    assert roll_up([sample(), other]) == [sample(), other]
+
+
+def test_nothing_rolls_up_to_nothing():
+    assert roll_up([]) == []
+    assert best_observers([]) == []
+
+
+def test_the_most_trusted_observer_speaks_for_each_thing():
+    client = sample(side=Side.CLIENT, success=9, trust=1)
+    server = sample(side=Side.SERVER, success=10, trust=0)
+    assert best_observers([client, server]) == [server]
+    assert best_observers([server, client]) == [server]
+
+
+def test_observers_are_never_added():
+    [kept] = best_observers([sample(success=9, trust=1), sample(success=10, trust=0), sample(success=11, trust=2)])
+    assert kept.success == 10
+
+
+def test_of_equally_trusted_observers_the_first_is_kept():
+    first, second = sample(source="one"), sample(source="two")
+    assert best_observers([first, second]) == [first]
+    assert best_observers([second, first]) == [second]
+
+
+def test_each_direction_and_peer_has_its_own_best_observer():
+    samples = [
+        sample(peer=API, direction=Direction.TO, side=Side.CLIENT),
+        sample(peer=API, direction=Direction.FROM, side=Side.SERVER),
+        sample(peer=UNKNOWN, direction=Direction.FROM, side=Side.SERVER),
+    ]
+    assert best_observers(samples) == samples
+
+
+def test_pods_renamed_to_their_owner_become_one():
+    def owner(resource: ResourceRef) -> ResourceRef:
+        return WEB if resource.kind == "Pod" else resource
+
+    [added] = rename([sample(POD_A, success=1, peer=API), sample(POD_B, success=2, peer=API)], owner)
+    assert added == sample(WEB, success=3, peer=API)
+
+
+def test_peers_are_renamed_too():
+    def owner(resource: ResourceRef) -> ResourceRef:
+        return WEB if resource.kind == "Pod" else resource
+
+    [added] = rename([sample(API, peer=POD_A), sample(API, peer=POD_B)], owner)
+    assert added == sample(API, peer=WEB, success=2)

@@ -1,0 +1,47 @@
+"""Doing several things at once, all or nothing."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from metrics_api import BadQuery, together
+
+
+async def value(number: int, after: asyncio.Event | None = None) -> int:
+    if after is not None:
+        await after.wait()
+    return number
+
+
+async def test_results_come_in_the_order_of_the_calls():
+    late = asyncio.Event()
+
+    async def first() -> int:
+        late.set()
+        return 1
+
+    assert await together(value(0, late), first()) == [0, 1]
+
+
+async def test_the_first_error_is_raised_as_it_is_and_the_others_have_ended():
+    ended = []
+
+    async def endless() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(True)
+
+    async def wrong() -> None:
+        await asyncio.sleep(0)
+        raise BadQuery("no")
+
+    with pytest.raises(BadQuery, match="no"):
+        await together(endless(), wrong())
+    assert ended == [True]
+
+
+async def test_no_calls_have_no_results():
+    assert await together() == []
