@@ -1,0 +1,152 @@
+"""From rows back to samples: names for both ends, outcomes, and one sample per resource and peer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from backends.dialects.dialect import Outcome
+from backends.dialects.plan import Part, Read
+from metrics_api import (
+    EVERYTHING,
+    UNKNOWN,
+    Histogram,
+    ResourceRef,
+    Sample,
+    Side,
+    TrafficQuery,
+    best_observers,
+    merge,
+    roll_up,
+)
+
+__all__ = ["Rows", "interpret"]
+
+Rows = Mapping[tuple[str, ...], float] | Mapping[tuple[str, ...], Histogram]
+"""What a read yielded: a value per tuple of the values of ``Read.by``."""
+
+Within = tuple[ResourceRef | None, ...]
+Place = tuple[ResourceRef, ResourceRef, Side, int, Within]
+Placer = Callable[[tuple[str, ...]], Place | None]
+
+
+def interpret(parts: Sequence[Part], query: TrafficQuery, results: Mapping[Read, Rows], source: str) -> tuple[Sample, ...]:
+    """The samples that answer ``query``: of several observers of the same requests, the best one."""
+    chosen: dict[Hashable, Sample] = {}
+    for part in parts:
+        for within, sample in _samples(part, query, results, source):
+            key = (sample.about, sample.side, within)
+            if key not in chosen or sample.trust < chosen[key].trust:
+                chosen[key] = sample
+    return tuple(best_observers(roll_up(_equally_trusted(chosen.values()))))
+
+
+def _equally_trusted(samples: Collection[Sample]) -> Iterator[Sample]:
+    """Samples about the same thing from one side: where different observers saw different parts of it, the parts belong together."""
+    trust: dict[Hashable, int] = {}
+    for sample in samples:
+        key = (sample.about, sample.side)
+        trust[key] = min(sample.trust, trust.get(key, sample.trust))
+    for sample in samples:
+        best = trust[sample.about, sample.side]
+        yield sample if sample.trust == best else replace(sample, trust=best)
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What one observer saw of one resource and peer.
+
+    ``failed`` are failures among the successes, ``overlapping`` failures that may be among either.
+    """
+
+    success: float | None = None
+    failure: float | None = None
+    failed: float = 0.0
+    overlapping: float = 0.0
+    histograms: list[Histogram] = field(default_factory=list)
+
+    def counts(self) -> tuple[float | None, float | None]:
+        """Successes and failures once both are corrected."""
+        if self.success is None or self.failure is None:
+            return self.success, self.failure
+        moved = min(self.failed + max(self.overlapping - self.failure, 0.0), self.success)
+        return self.success - moved, self.failure + moved
+
+
+def _samples(part: Part, query: TrafficQuery, results: Mapping[Read, Rows], source: str) -> Iterator[tuple[Within, Sample]]:
+    tallies: dict[Place, _Tally] = {}
+    for place, outcome, value in _counted(part, query, results[part.requests]):
+        if outcome is Outcome.IGNORE:
+            continue
+        tally = tallies.setdefault(place, _Tally())
+        # One series of a family is enough to know both counts: the others, which never moved, do not exist.
+        tally.success = (tally.success or 0.0) + (value if outcome is Outcome.SUCCESS else 0.0)
+        tally.failure = (tally.failure or 0.0) + (value if outcome is Outcome.FAILURE else 0.0)
+    for correction, read in zip(part.view.corrections, part.corrections, strict=True):
+        for place, corrected in _placed(part, query, read, results[read]):
+            if place in tallies and isinstance(corrected, float):
+                tallies[place].failed += 0.0 if correction.overlap else corrected
+                tallies[place].overlapping += corrected if correction.overlap else 0.0
+    for place, observed in _placed(part, query, part.latency, results[part.latency]):
+        if isinstance(observed, Histogram):
+            tallies.setdefault(place, _Tally()).histograms.append(observed)
+    for (resource, peer, side, trust, within), tally in tallies.items():
+        success, failure = tally.counts()
+        latency = merge(tally.histograms) if tally.histograms else None
+        yield within, Sample(resource, peer, part.direction, side, success, failure, latency, trust, source)
+
+
+def _counted(part: Part, query: TrafficQuery, rows: Rows) -> Iterator[tuple[Place, Outcome, float]]:
+    classify = part.view.classifier(part.requests.by)
+    place_of = _placer(part, query, part.requests.by)
+    width = len(part.latency.by)
+    known: dict[tuple[str, ...], Place | None] = {}
+    for values, value in rows.items():
+        ends = values[:width]
+        if ends not in known:
+            known[ends] = place_of(values)
+        place = known[ends]
+        if place is not None and isinstance(value, float):
+            yield place, classify(values), value
+
+
+def _placed(part: Part, query: TrafficQuery, read: Read, rows: Rows) -> Iterator[tuple[Place, float | Histogram]]:
+    place_of = _placer(part, query, read.by)
+    for values, value in rows.items():
+        place = place_of(values)
+        if place is not None:
+            yield place, value
+
+
+def _placer(part: Part, query: TrafficQuery, by: Sequence[str]) -> Placer:
+    """A function from label values to what a row is about; None for rows the query does not ask for."""
+    resources = [identity.reader(by) for identity in part.resource]
+    peers = [identity.reader(by) for identity in part.peer]
+    workloads = [[identity.reader(by) for identity in identities] for identities in part.within]
+    label = part.view.observer.label
+    position = by.index(label) if label else -1
+    sides = {value: (side, trust) for value, side, trust in part.sides}
+    fixed = part.sides[0][1:]
+
+    def place(values: tuple[str, ...]) -> Place | None:
+        resource = next((ref for read in resources if (ref := read(values)) is not None), None)
+        if resource is None or not _wanted(resource, query):
+            return None
+        peer = EVERYTHING
+        if query.edges:
+            peer = next((ref for read in peers if (ref := read(values)) is not None), UNKNOWN)
+            if any(want and want != have for want, have in zip(query.peer[1:], peer[1:], strict=True)):
+                return None
+        observed = sides.get(values[position]) if label else fixed
+        if observed is None:
+            return None
+        within = tuple(next((ref for read in readers if (ref := read(values)) is not None), None) for readers in workloads)
+        return (resource, peer, *observed, within)
+
+    return place
+
+
+def _wanted(resource: ResourceRef, query: TrafficQuery) -> bool:
+    if query.name and resource.name != query.name:
+        return False
+    return not query.namespace or not resource.namespace or resource.namespace == query.namespace
