@@ -1,0 +1,222 @@
+"""The few Kubernetes calls the server makes, as plain JSON.
+
+Credentials, kubeconfig files, exec plugins, in-cluster tokens and proxies are the business of the ``kubernetes`` package (its asyncio
+client); its typed models are not used. The package takes half a second to import, so it is imported when a client connects: a server
+without a cluster never pays for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import importlib
+import logging
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
+
+import aiohttp
+import msgspec
+import yaml
+
+from metrics_api.errors import BadConfiguration, TrafficError
+
+__all__ = ["KubeClient", "KubeError"]
+
+_CONNECTIONS = 32
+_YOUNGEST_STALE = 10.0
+_LONGEST_QUOTE = 300
+
+logger = logging.getLogger(__name__)
+
+
+class KubeError(TrafficError):
+    """kube-apiserver refused a call, or could not be reached.
+
+    ``status`` is that of HTTP, 0 without an answer. ``retry_after`` is in seconds, None when the server does not say. ``reset`` tells
+    that the connection broke under the call.
+    """
+
+    def __init__(self, status: int, message: str, *, retry_after: float | None = None, reset: bool = False) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after = retry_after
+        self.reset = reset
+
+    @property
+    def transient(self) -> bool:
+        """Whether the same call may well succeed in a moment (``k8s.io/apiserver/pkg/util/webhook``, DefaultShouldRetry)."""
+        return self.reset or self.retry_after is not None or self.status in (429, 500, 504)
+
+
+class _Call(NamedTuple):
+    """One call; as text, the way it is named in errors."""
+
+    method: str
+    path: str
+    params: Mapping[str, str]
+    accept: str
+    body: Mapping[str, Any] | None = None
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+@dataclass(slots=True)
+class _Session:
+    """One set of credentials and the connections made with it; ``refusal`` is raised when the credentials cannot be read any more."""
+
+    api: Any
+    born: float
+    refusal: type[Exception]
+    users: int = 0
+
+
+class KubeClient:
+    """A connection pool of its own to one kube-apiserver; made by :meth:`connect`.
+
+    Credentials that run out (a token file, an exec plugin, a client certificate) are noticed by the first 401 and loaded again.
+    """
+
+    def __init__(self, kubeconfig: str, session: _Session, call_timeout: float, clock: Callable[[], float]) -> None:
+        self._kubeconfig = kubeconfig
+        self._call_timeout = call_timeout
+        self._session = session
+        self._clock = clock
+        self._loading = asyncio.Lock()
+
+    @classmethod
+    @asynccontextmanager
+    async def connect(
+        cls, kubeconfig: str, *, call_timeout: float = 10.0, clock: Callable[[], float] = time.monotonic
+    ) -> AsyncIterator[Self]:
+        """A client for the cluster of a kubeconfig file, or for the cluster this process runs in when ``kubeconfig`` is empty.
+
+        No call takes longer than ``call_timeout`` seconds. Nothing is sent yet. Raises :class:`metrics_api.errors.BadConfiguration`
+        when the file or the service account cannot be used.
+        """
+        client = cls(kubeconfig, await _load(kubeconfig, clock()), call_timeout, clock)
+        try:
+            yield client
+        finally:
+            await client._session.api.close()
+
+    async def get_json(
+        self, path: str, params: Mapping[str, str] | None = None, *, accept: str = "application/json"
+    ) -> dict[str, Any]:
+        """GET a document. ``path`` is percent-encoded, ``params`` are not. Raises :class:`KubeError`."""
+        return await self._call(_Call("GET", path, params or {}, accept))
+
+    async def post_json(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """POST a document and return the answer. Raises :class:`KubeError`."""
+        return await self._call(_Call("POST", path, {}, "application/json", body))
+
+    async def _call(self, call: _Call) -> dict[str, Any]:
+        session = self._session
+        try:
+            return await self._exchange(session, call)
+        except KubeError as error:
+            if error.status != 401 or not await self._renewed(session):
+                raise
+        return await self._exchange(self._session, call)
+
+    async def _exchange(self, session: _Session, call: _Call) -> dict[str, Any]:
+        api = session.api
+        session.users += 1
+        try:
+            with _kube_errors(call, session, self._call_timeout):
+                request = await api.param_serialize(
+                    call.method,
+                    call.path,
+                    query_params=list(call.params.items()),
+                    header_params={"Accept": call.accept},
+                    body=call.body,
+                    auth_settings=["BearerToken"],
+                )
+                answer = await api.call_api(*request, _request_timeout=aiohttp.ClientTimeout(total=self._call_timeout))
+                content = await answer.read()
+            return _document(call, answer, content)
+        finally:
+            session.users -= 1
+            if session is not self._session and not session.users:
+                await api.close()
+
+    async def _renewed(self, session: _Session) -> bool:
+        """Whether there are other credentials now than those of ``session``, which were refused."""
+        async with self._loading:
+            if self._session is not session:
+                return True
+            if self._clock() - session.born < _YOUNGEST_STALE:
+                return False
+            try:
+                self._session = await _load(self._kubeconfig, self._clock())
+            except BadConfiguration as error:
+                logger.error("credentials for kube-apiserver were refused and could not be loaded again: %s", error)  # noqa: TRY400
+                return False
+            if not session.users:
+                await session.api.close()
+            return True
+
+
+async def _load(kubeconfig: str, now: float) -> _Session:
+    client = await asyncio.to_thread(importlib.import_module, "kubernetes.aio.client")
+    config = await asyncio.to_thread(importlib.import_module, "kubernetes.aio.config")
+    configuration = client.Configuration()
+    configuration.connection_pool_maxsize = _CONNECTIONS
+    # Python 3.13 would refuse cluster authorities that lack extensions RFC 5280 asks for; Kubernetes' own clients do not.
+    configuration.disable_strict_ssl_verification = True
+    try:
+        if kubeconfig:
+            await config.load_kube_config(kubeconfig, client_configuration=configuration, persist_config=False)
+        else:
+            config.load_incluster_config(client_configuration=configuration)
+        api = client.ApiClient(configuration)
+    except (config.ConfigException, OSError, ValueError, TypeError, yaml.YAMLError) as error:
+        where = f"kubeconfig {kubeconfig}" if kubeconfig else "no kubeconfig is configured, and the service account of this pod"
+        raise BadConfiguration([f"{where} cannot be used: {error}"]) from error
+    api.user_agent = "trafficmetrics"
+    return _Session(api, now, config.ConfigException)
+
+
+@contextmanager
+def _kube_errors(call: _Call, session: _Session, timeout: float) -> Iterator[None]:
+    """Everything that can go wrong on the way, as :class:`KubeError`."""
+    host = session.api.configuration.host
+    try:
+        yield
+    except session.refusal as error:
+        raise KubeError(0, f"{call}: the credentials for kube-apiserver cannot be read: {error}") from error
+    except TimeoutError as error:
+        raise KubeError(0, f"{call}: kube-apiserver at {host} did not answer within {timeout:g} s") from error
+    except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError) as error:
+        raise KubeError(
+            0,
+            f"{call}: the TLS connection to kube-apiserver at {host} failed; check the certificate authority in the kubeconfig: {error}",
+        ) from error
+    except (aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError) as error:
+        raise KubeError(0, f"{call}: kube-apiserver at {host} broke the connection", reset=True) from error
+    except (aiohttp.ClientError, OSError, ssl.SSLError, ValueError) as error:
+        reset = isinstance(error, OSError) and error.errno in (errno.ECONNRESET, errno.EPIPE)
+        raise KubeError(0, f"{call}: kube-apiserver at {host} cannot be reached: {error}", reset=reset) from error
+
+
+def _document(call: _Call, answer: Any, content: bytes) -> dict[str, Any]:
+    try:
+        document = msgspec.json.decode(content)
+    except msgspec.DecodeError:
+        document = None
+    if 200 <= answer.status < 300:
+        if isinstance(document, dict):
+            return document
+        raise KubeError(answer.status, f"{call}: the answer is not a JSON object; is this a kube-apiserver?")
+    told = document.get("message") if isinstance(document, dict) else None
+    message = str(told) if told else content[:_LONGEST_QUOTE].decode("utf-8", "replace").strip()
+    status = f"{answer.status} {answer.reason}" if answer.reason else str(answer.status)
+    raise KubeError(answer.status, f"{call}: {status}: {message}", retry_after=_seconds(answer.headers.get("Retry-After")))
+
+
+def _seconds(text: str | None) -> float | None:
+    return float(text) if text is not None and text.isascii() and text.isdecimal() else None

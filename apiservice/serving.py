@@ -1,0 +1,134 @@
+"""The server's side of TLS: its own certificate, and whose client certificates it lets in; both may change while it serves.
+
+Python cannot take an authority out of an ``SSLContext``. So the context the listening socket has is only a door: every handshake is
+handed on to the newest inner context, made afresh from the files and the trusted authorities whenever one of them changes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, NamedTuple, TypedDict
+
+from apiservice.clock import Clock
+from metrics_api.errors import BadConfiguration
+
+__all__ = ["PERIOD", "SERVER_LIMITS", "ServingTLS"]
+
+PERIOD = 10.0
+"""Seconds between two looks at the files and the authorities."""
+
+_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+
+logger = logging.getLogger(__name__)
+
+
+class _Limits(TypedDict):
+    max_headers: int
+    max_field_size: int
+    max_line_size: int
+
+
+SERVER_LIMITS: Final[_Limits] = {"max_headers": 4096, "max_field_size": 65_536, "max_line_size": 65_536}
+"""Arguments for ``aiohttp.web.AppRunner``: the aggregator sends one header for each group of a user, and some users have hundreds."""
+
+
+class _Sources(NamedTuple):
+    certificate: Path
+    key: Path
+    authorities: str
+    digest: bytes
+
+
+class ServingTLS:
+    """``context`` is for the listening socket.
+
+    ``files`` tells the PEM files of certificate and key, each time they are read; ``authorities`` the PEM of every authority whose client
+    certificates may be shown ("" while none is known: then nobody is asked for a certificate).
+
+    Raises :class:`metrics_api.errors.BadConfiguration` when the first pair cannot be used.
+    """
+
+    def __init__(self, files: Callable[[], tuple[Path, Path]], authorities: Callable[[], str], clock: Clock) -> None:
+        self._files = files
+        self._authorities = authorities
+        self._clock = clock
+        try:
+            sources = self._sources()
+            self.context = self._inner = _context(sources)
+        except (OSError, ValueError) as error:
+            raise BadConfiguration([_complaint(error)]) from error
+        self._made_of = sources.digest
+        self.context.sni_callback = self._choose
+
+    async def refresh(self) -> bool:
+        """Whether a change was found and new connections now see it. A pair that cannot be used leaves the old one in place."""
+        try:
+            changed = await asyncio.to_thread(self._changed)
+        except (OSError, ValueError, BadConfiguration) as error:
+            logger.error("the serving certificate read before stays in use: %s", _complaint(error))  # noqa: TRY400 - no trace needed
+            return False
+        if changed is None:
+            return False
+        self._inner = changed
+        # Whether a certificate is asked for is decided before the handshake is handed on.
+        self.context.verify_mode = changed.verify_mode
+        logger.info("new connections are served with a changed certificate or changed client authorities")
+        return True
+
+    async def keep_fresh(self) -> None:
+        """Look for changes every ten seconds, for ever."""
+        while True:
+            await self._clock.sleep(PERIOD)
+            await self.refresh()
+
+    def _choose(self, connection: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _context: ssl.SSLContext) -> None:
+        connection.context = self._inner
+
+    def _changed(self) -> ssl.SSLContext | None:
+        """A context made of what is there now; None when nothing has changed since the last one was made."""
+        sources = self._sources()
+        if sources.digest == self._made_of:
+            return None
+        context = _context(sources)
+        self._made_of = sources.digest
+        return context
+
+    def _sources(self) -> _Sources:
+        certificate, key = self._files()
+        authorities = self._authorities()
+        digest = hashlib.sha256()
+        for part in (certificate.read_bytes(), key.read_bytes(), authorities.encode()):
+            digest.update(hashlib.sha256(part).digest())
+        return _Sources(certificate, key, authorities, digest.digest())
+
+
+def _context(sources: _Sources) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(_CIPHERS)
+    context.set_alpn_protocols(["http/1.1"])
+    # A resumed session would not carry the intermediates of the client's certificate; Go clients do not resume anyway.
+    context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_RENEGOTIATION
+    context.num_tickets = 0
+    # Intermediates may be trusted as they are, as Kubernetes allows; extensions RFC 5280 asks for may be missing, as they often are.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    # An empty password makes an encrypted key an error; without one, OpenSSL would ask at the terminal.
+    context.load_cert_chain(sources.certificate, sources.key, password=b"")
+    if sources.authorities:
+        context.load_verify_locations(cadata=sources.authorities)
+        context.verify_mode = ssl.CERT_OPTIONAL
+    return context
+
+
+def _complaint(error: Exception) -> str:
+    if isinstance(error, ssl.SSLError):
+        return f"the serving certificate and key do not make a pair that can be used: {error.reason or error}"
+    if isinstance(error, OSError):
+        return f"serving certificate {error.filename}: {error.strerror}"
+    return str(error)
