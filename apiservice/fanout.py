@@ -1,0 +1,113 @@
+"""Asking the sources: all that can answer, at the same time, each outcome on its own, identical questions once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+
+from cachetools import LRUCache
+
+from apiservice.flight import SingleFlight
+from metrics_api import Answer, Backend, BackendError, Sample, TrafficQuery, Unsupported, Window
+
+__all__ = ["Fanout", "Gathered"]
+
+logger = logging.getLogger(__name__)
+
+_SAMPLES_KEPT = 200_000
+"""How many samples finished answers may hold together."""
+
+Observe = Callable[[str, str, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What all sources together say: of several sources with a row, the first in the configuration gives it."""
+
+    samples: tuple[Sample, ...]
+    instant: int
+    window: Window
+    warnings: tuple[str, ...]
+    incomplete: bool
+
+
+class Fanout:
+    """Asks backends, and remembers answers. A query names its instant, so an answer to it never goes stale; it only falls out.
+
+    ``observe`` is told source, outcome (``ok`` or the name of the error) and seconds of every question asked of a source.
+    """
+
+    def __init__(self, backends: Sequence[Backend], observe: Observe | None = None) -> None:
+        self._backends = tuple(backends)
+        self._observe = observe
+        self._kept: LRUCache[TrafficQuery, Gathered] = LRUCache(_SAMPLES_KEPT, getsizeof=lambda held: 1 + len(held.samples))
+        self._flights: SingleFlight[Gathered] = SingleFlight()
+        self._troubles: dict[str, str] = {}
+
+    def trouble(self, source: str) -> str | None:
+        """Why the last question a source was asked failed; None when it did not, or none was asked yet."""
+        return self._troubles.get(source)
+
+    async def gather(self, query: TrafficQuery) -> Gathered:
+        """The combined answer.
+
+        Raises :class:`metrics_api.errors.Unsupported` when no source can ever answer such a query, and the
+        :class:`metrics_api.errors.BackendError` of the first source when all that could have failed.
+        """
+        held = self._kept.get(query)
+        return held if held is not None else await self._flights.once(query, lambda: self._ask(query))
+
+    async def _ask(self, query: TrafficQuery) -> Gathered:
+        refusals = {backend.name: backend.refusal(query) for backend in self._backends}
+        able = [backend for backend in self._backends if refusals[backend.name] is None]
+        if not able:
+            raise Unsupported("; ".join(f'source "{name}": {why}' for name, why in refusals.items()) or "no source is configured")
+        outcomes = await asyncio.gather(*(self._one(backend, query) for backend in able))
+        answers = [outcome for outcome in outcomes if isinstance(outcome, Answer)]
+        failures = [outcome for outcome in outcomes if isinstance(outcome, BackendError)]
+        if not answers:
+            raise failures[0]
+        gathered = Gathered(
+            samples=_first_of_each(answers),
+            instant=answers[0].instant,
+            window=answers[0].window,
+            warnings=tuple(
+                dict.fromkeys([*(error.message for error in failures), *(text for answer in answers for text in answer.warnings)])
+            ),
+            incomplete=bool(failures) or any(answer.incomplete for answer in answers),
+        )
+        if not gathered.incomplete and len(gathered.samples) < _SAMPLES_KEPT:
+            self._kept[query] = gathered
+        return gathered
+
+    async def _one(self, backend: Backend, query: TrafficQuery) -> Answer | BackendError:
+        """One source's outcome: a failing one must not cancel its siblings."""
+        start = time.perf_counter()
+        outcome = "cancelled"
+        try:
+            answer = await backend.answer(query)
+        except BackendError as error:
+            outcome = type(error).__name__
+            self._troubles[backend.name] = error.message
+            logger.warning("%s", error.message)
+            return error
+        else:
+            outcome = "ok"
+            self._troubles.pop(backend.name, None)
+            return answer
+        finally:
+            if self._observe is not None:
+                self._observe(backend.name, outcome, time.perf_counter() - start)
+
+
+def _first_of_each(answers: Sequence[Answer]) -> tuple[Sample, ...]:
+    if len(answers) == 1:
+        return answers[0].samples
+    chosen: dict[Hashable, Sample] = {}
+    for answer in answers:
+        for sample in answer.samples:
+            chosen.setdefault(sample.about, sample)
+    return tuple(chosen.values())

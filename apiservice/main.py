@@ -1,0 +1,272 @@
+"""The command ``trafficmetrics``, and the one place that knows all the parts: settings, sources, identity, the app, its sockets."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from apiservice.app import AppOptions, build_app
+from apiservice.authorization import Authorizer, SubjectAccessReviews
+from apiservice.certificates import ensure_serving_pair, service_names
+from apiservice.clock import SYSTEM_CLOCK
+from apiservice.fanout import Fanout
+from apiservice.health import PING, Check, Health
+from apiservice.identity.chain import DelegatedAuthenticator
+from apiservice.identity.token import TokenReviews
+from apiservice.identity.trust import TrustOverrides, TrustSource
+from apiservice.identity.user import Authenticator
+from apiservice.inventory import ClusterObjects
+from apiservice.kube import KubeClient
+from apiservice.objects import Objects, StandaloneObjects
+from apiservice.question import parse_question
+from apiservice.server import LOOPBACK, Lifecycle, background, forever, listening, until_stopped
+from apiservice.serving import ServingTLS
+from apiservice.settings import KubernetesSettings, MetricsSettings, ServerSettings, Settings, add_options, read_settings
+from apiservice.standalone import AllowAll, Everyone
+from apiservice.telemetry import Telemetry
+from apiservice.traffic import TrafficService
+from backends.registry import configured
+from metrics_api import Backend, BadConfiguration, TrafficError
+from metrics_api.document import Node, Problems, parse_document
+
+__all__ = ["load", "main", "serving"]
+
+logger = logging.getLogger(__name__)
+
+VERSION = metadata.version("trafficmetrics")
+
+
+@dataclass(frozen=True, slots=True)
+class _Cluster:
+    """Whom to believe, whom to ask, and what has to be kept up to date."""
+
+    authenticator: Authenticator
+    authorizer: Authorizer
+    objects: Objects
+    chores: tuple[Callable[[], Coroutine[Any, Any, None]], ...] = ()
+    authorities: Callable[[], str] = str
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit code."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    try:
+        return int(options.run(options))
+    except BadConfiguration as error:
+        print(error.message, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except TrafficError as error:
+        print(f"trafficmetrics: {error.message}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="trafficmetrics", description="One API for the golden metrics of every service mesh.")
+    parser.add_argument("--version", action="version", version=f"trafficmetrics {VERSION}")
+    parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    serve = commands.add_parser("serve", help="run the API server", allow_abbrev=False)
+    serve.add_argument("--config", metavar="FILE", help="configuration file; flags and environment override it")
+    serve.add_argument("--prometheus-url", metavar="URL", help="a Prometheus-compatible source, without a file")
+    serve.add_argument("--dialect", metavar="NAME", help="its dialect: a built-in name, or the path of a dialect file")
+    add_options(serve)
+    serve.set_defaults(run=_serve)
+
+    demo = commands.add_parser("demo", help="a small mesh of real Envoys, scraped directly, served to kubectl", allow_abbrev=False)
+    demo.add_argument("--port", type=int, default=0, metavar="PORT", help="port on loopback to serve on; a free one by default")
+    demo.add_argument("--simulate", action="store_true", help="simulate the proxies instead of starting Envoys")
+    demo.set_defaults(run=_demo)
+
+    config = commands.add_parser("config", help="work with configuration files").add_subparsers(required=True, metavar="COMMAND")
+    check = config.add_parser("check", help="name every problem of a file; exits with 2 when there is one")
+    check.add_argument("file")
+    check.set_defaults(run=_check)
+    return parser
+
+
+def _serve(options: argparse.Namespace) -> int:
+    flags = {name.replace("_", "-"): value for name, value in vars(options).items() if isinstance(value, str)}
+    settings, backends = load(options.config, flags, os.environ)
+    _run(_serve_until_stopped(settings, backends))
+    return 0
+
+
+def _demo(options: argparse.Namespace) -> int:
+    logging.getLogger("apiservice").setLevel(logging.WARNING)
+    _run(_show(options.port, simulate=options.simulate))
+    return 0
+
+
+async def _show(port: int, *, simulate: bool) -> None:
+    """Run the demonstration until told to stop: the mesh, a scrape source over its proxies, and a standalone server."""
+    from apiservice.demo import ShopObjects, kubectl_lines, run_mesh  # noqa: PLC0415 only the demonstration needs it
+
+    lifecycle = Lifecycle()
+    async with until_stopped(lifecycle), run_mesh(simulate=simulate) as mesh:
+        problems = Problems()
+        source = mesh.source("sidecars", "2s")
+        backends = configured(parse_document(json.dumps([source]), "demo", problems).items())
+        problems.raise_if_any()
+        settings = Settings(ServerSettings(insecure_port=port), KubernetesSettings(enabled=False), MetricsSettings(refresh=2), ())
+        async with serving(settings, backends, lifecycle, ShopObjects(mesh.shop)) as (url,), background([mesh.watch]):
+            print("\n".join(mesh.describe()))
+            print(f"\nServed at {url}. The first numbers come after some seconds, a full window after 30. Try:\n")
+            print("\n".join(f"  {line}" for line in kubectl_lines(url)))
+            print("\nCtrl-C ends it all.", flush=True)
+            await forever()
+
+
+def _check(options: argparse.Namespace) -> int:
+    load(options.file, {}, {})
+    print(f"{options.file}: no problems found")
+    return 0
+
+
+def load(file: str | None, flags: Mapping[str, str], environment: Mapping[str, str]) -> tuple[Settings, list[Backend]]:
+    """Settings and sources, from a file and what overrides it; :class:`BadConfiguration` lists every mistake."""
+    problems = Problems()
+    settings = read_settings(_text(file), file or "configuration", flags, environment, problems)
+    entries = [*settings.backends, *_source_of_flags(flags, environment, problems)]
+    if not entries:
+        problems.add("backends", "no source is configured: list one, or give --prometheus-url and --dialect")
+    backends = configured(entries)
+    problems.raise_if_any()
+    return settings, backends
+
+
+def _text(file: str | None) -> str:
+    if file is None:
+        return ""
+    try:
+        return Path(file).read_text(encoding="utf-8")
+    except OSError as error:
+        raise BadConfiguration([f"{file}: cannot be read: {error.strerror}"]) from error
+    except UnicodeDecodeError as error:
+        raise BadConfiguration([f"{file}: is not UTF-8 text"]) from error
+
+
+def _source_of_flags(flags: Mapping[str, str], environment: Mapping[str, str], problems: Problems) -> list[Node]:
+    """The source that ``--prometheus-url`` and ``--dialect`` describe, as an entry of ``backends``."""
+    given = {
+        key: flags.get(flag) or environment.get(f"TRAFFICMETRICS_{flag.upper().replace('-', '_')}", "")
+        for key, flag in (("url", "prometheus-url"), ("dialect", "dialect"))
+    }
+    if not any(given.values()):
+        return []
+    entry = {"name": "prometheus", "type": "prometheus", **{key: value for key, value in given.items() if value}}
+    return [Node({key: Node(value, f"--{key}", 0, "", problems) for key, value in entry.items()}, "flags", 0, "", problems)]
+
+
+def _run(main_task: Coroutine[Any, Any, None]) -> None:
+    """Run on uvloop where it exists: it doubles what one core can serve over TLS."""
+    factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+    with suppress(ImportError):
+        from uvloop import new_event_loop as factory  # noqa: PLC0415 optional
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(main_task)
+
+
+async def _serve_until_stopped(settings: Settings, backends: Sequence[Backend]) -> None:
+    lifecycle = Lifecycle()
+    async with until_stopped(lifecycle), serving(settings, backends, lifecycle) as urls:
+        for url in urls:
+            logger.info("serving %s", url)
+        await forever()
+
+
+@asynccontextmanager
+async def serving(
+    settings: Settings, backends: Sequence[Backend], lifecycle: Lifecycle, objects: Objects | None = None
+) -> AsyncIterator[list[str]]:
+    """The whole server, running; yields the URLs it is reached at. ``objects`` stand in for those of a cluster."""
+    async with AsyncExitStack() as stack:
+        telemetry = Telemetry(VERSION)
+        cluster = await stack.enter_async_context(_cluster(settings.kubernetes, settings.metrics.default_workload_kind))
+        for backend in backends:
+            await stack.enter_async_context(backend)
+        fanout = Fanout(backends, telemetry.observe_source)
+        service = TrafficService(fanout, objects or cluster.objects, settings.metrics.refresh)
+        sources = [Check(f"source-{backend.name}", partial(fanout.trouble, backend.name), required=False) for backend in backends]
+        app = build_app(
+            service=service,
+            parse=lambda info, query: parse_question(info, query, settings.metrics.window),
+            authenticator=cluster.authenticator,
+            authorizer=cluster.authorizer,
+            options=AppOptions(VERSION, settings.metrics.latency_unit, settings.server.spec_literal_discovery),
+            health=Health(readyz=(PING, Check("shutdown", lifecycle.shutdown), *sources)),
+            telemetry=telemetry,
+        )
+        chores = list(cluster.chores)
+        urls: list[str] = []
+        server = settings.server
+        if not settings.kubernetes.enabled:
+            port = await stack.enter_async_context(listening(app, LOOPBACK, server.insecure_port, None))
+            urls.append(f"http://{LOOPBACK}:{port}")
+        elif server.secure_port:
+            tls = ServingTLS(_serving_files(server), cluster.authorities, SYSTEM_CLOCK)
+            chores.append(tls.keep_fresh)
+            port = await stack.enter_async_context(listening(app, server.bind_address, server.secure_port, tls.context))
+            urls.append(f"https://{server.bind_address}:{port}")
+        await stack.enter_async_context(background(chores))
+        yield urls
+
+
+@asynccontextmanager
+async def _cluster(settings: KubernetesSettings, workload_kind: str) -> AsyncIterator[_Cluster]:
+    if not settings.enabled:
+        yield _Cluster(Everyone(), AllowAll(), StandaloneObjects(workload_kind))
+        return
+    overrides = TrustOverrides(
+        client_ca_file=settings.client_ca_file,
+        requestheader_client_ca_file=settings.requestheader_client_ca_file,
+        requestheader_allowed_names=settings.requestheader_allowed_names or (),
+        skip_lookup=settings.authentication_skip_lookup,
+        tolerate_lookup_failure=settings.authentication_tolerate_lookup_failure,
+    )
+    # Reviews and look-ups have connections of their own: a slow list must not hold up who may ask.
+    async with (
+        KubeClient.connect(settings.kubeconfig) as lookups,
+        KubeClient.connect(settings.authentication_kubeconfig or settings.kubeconfig) as tokens,
+        KubeClient.connect(settings.authorization_kubeconfig or settings.kubeconfig) as reviews,
+    ):
+        trust = TrustSource(tokens, overrides, SYSTEM_CLOCK)
+        await trust.start()
+        yield _Cluster(
+            DelegatedAuthenticator(trust, TokenReviews(tokens, SYSTEM_CLOCK), SYSTEM_CLOCK),
+            SubjectAccessReviews(reviews, SYSTEM_CLOCK),
+            ClusterObjects(lookups),
+            (trust.keep_reading,),
+            lambda: trust.current.authorities,
+        )
+
+
+def _serving_files(server: ServerSettings) -> Callable[[], tuple[Path, Path]]:
+    """Where certificate and key are, each time they are read: those given, or a self-signed pair that is renewed in time."""
+    if server.tls_cert_file:
+        return lambda: (Path(server.tls_cert_file), Path(server.tls_private_key_file))
+
+    def own() -> tuple[Path, Path]:
+        names = service_names(server.service_name, server.service_namespace)
+        pair = ensure_serving_pair(Path(server.cert_dir), names, SYSTEM_CLOCK.now())
+        return pair.certificate, pair.key
+
+    return own
+
+
+if __name__ == "__main__":
+    sys.exit(main())

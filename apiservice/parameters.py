@@ -1,0 +1,44 @@
+"""The parameters requests may carry, as OpenAPI 3.0 describes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["LIST_PARAMETERS", "OBJECT_PARAMETERS", "path_parameter"]
+
+
+def _query(name: str, description: str, kind: str = "string") -> dict[str, Any]:
+    return {"name": name, "in": "query", "description": description, "schema": {"type": kind}}
+
+
+OBJECT_PARAMETERS: list[dict[str, Any]] = [
+    _query("window", "Stretch of time to measure, as a Go duration in whole seconds such as 30s or 5m."),
+    _query("t", "The same as window, for clients written against older servers."),
+    _query("resourceVersion", "The answer must not be older than this version; unset or 0 accepts what is known."),
+    _query("timeout", "How long the request may take, as a Go duration; at most one minute."),
+    _query("pretty", "If 'true', the output is indented."),
+]
+"""What a request for one object understands."""
+
+LIST_PARAMETERS: list[dict[str, Any]] = [
+    *OBJECT_PARAMETERS,
+    _query("labelSelector", "Chooses objects by their labels. It filters the objects listed, not the requests counted."),
+    _query(
+        "fieldSelector",
+        "Chooses rows by fields. All lists know metadata.name, metadata.namespace and window; lists of edges and trafficmetrics "
+        "also edge.direction, edge.side, edge.resource.kind, edge.resource.name and edge.resource.namespace; trafficmetrics also "
+        "resource.kind and resource.name.",
+    ),
+    _query("edgeKind", "The level peers are shown at in lists of edges: pods, services, namespaces or another resource."),
+    _query("includeIdle", "If 'true', objects without any traffic observed are listed too, with null values.", "boolean"),
+    _query("limit", "The most rows to answer at once; the rest follows with continue.", "integer"),
+    _query("continue", "The token of the list so far; all pages come from the same answer."),
+    _query("resourceVersionMatch", "How resourceVersion is meant: Exact or NotOlderThan."),
+]
+"""What a request for a list understands."""
+
+
+def path_parameter(name: str) -> dict[str, Any]:
+    """A variable of a path."""
+    said = {"namespace": "Namespace of the resource.", "name": "Name of the resource."}[name]
+    return {"name": name, "in": "path", "required": True, "description": said, "schema": {"type": "string"}}

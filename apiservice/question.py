@@ -1,0 +1,265 @@
+"""From a request to a question: which resources, which peers, which window. Pure parsing; nothing later looks at the request.
+
+``trafficmetrics`` is asked through field selectors, because kubectl can send no other parameter; the other resources also take
+plain parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from apiservice.requestinfo import RequestInfo
+from metrics_api import (
+    RESOURCE_TYPES,
+    WORKLOAD_KINDS,
+    BadQuery,
+    Direction,
+    FieldSelector,
+    LabelSelector,
+    NotFound,
+    ResourceRef,
+    Side,
+    TrafficMetrics,
+    TrafficQuery,
+    Window,
+    type_of_kind,
+    type_of_plural,
+)
+from metrics_api.fields import FieldTerm
+from metrics_api.resources import GROUP
+
+__all__ = ["TRAFFIC_METRICS", "Question", "fields_of", "parse_question"]
+
+TRAFFIC_METRICS = "trafficmetrics"
+EDGES = "edges"
+
+_OBJECT_FIELDS = ("metadata.name", "metadata.namespace", "window")
+_EDGE_FIELDS = ("edge.direction", "edge.side", "edge.resource.kind", "edge.resource.name", "edge.resource.namespace")
+_RESOURCE_FIELDS = ("resource.kind", "resource.name")
+_TRUE = frozenset({"true", "1", "t", "yes", ""})
+_FALSE = frozenset({"false", "0", "f", "no"})
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One request, understood.
+
+    ``resource`` is the plural asked for. ``single`` asks for one object by ``name``, NotFound when it is not there; otherwise a list is
+    wanted.
+    ``kinds`` are the kinds of the rows. ``edges`` wants a row per peer. ``qualified`` rows are named ``deployment.web``.
+    """
+
+    resource: str
+    kinds: tuple[str, ...]
+    window: Window
+    namespace: str = ""
+    name: str = ""
+    single: bool = False
+    edges: bool = False
+    qualified: bool = False
+    peer_kind: str = ""
+    include_idle: bool = False
+    labels: LabelSelector = LabelSelector()
+    fields: FieldSelector = FieldSelector()
+
+    @property
+    def selects(self) -> bool:
+        """Whether a selector takes part: then nobody can say how many items remain."""
+        return bool(self.labels) or bool(self.fields)
+
+    @property
+    def resource_ref(self) -> ResourceRef:
+        """What was asked for, as a list carries it."""
+        kind = self.kinds[0] if not self.qualified else ""
+        return ResourceRef(kind, self.namespace, "" if self.qualified else self.name)
+
+    def query(self, instant: int) -> TrafficQuery:
+        """What the sources are asked; selectors they can use to read less go along, all are applied to the rows afterwards."""
+        direction, side = self.fields.required("edge.direction"), self.fields.required("edge.side")
+        named = "resource.name" if self.qualified else "metadata.name"
+        return TrafficQuery(
+            kinds=self.kinds,
+            window=self.window,
+            instant=instant,
+            namespace=self.namespace or self.fields.required("metadata.namespace") or "",
+            name=("" if self.qualified else self.name) or self.fields.required(named) or "",
+            edges=self.edges,
+            direction=Direction(direction) if direction and self.edges else None,
+            side=Side(side) if side and self.edges else None,
+            peer_kind=self.peer_kind,
+            peer=ResourceRef(
+                "",
+                self.fields.required("edge.resource.namespace") or "",
+                self.fields.required("edge.resource.name") or "",
+            ),
+        )
+
+
+def parse_question(info: RequestInfo, query: Mapping[str, str], window: Window) -> Question:
+    """The question of a request; ``window`` is the default one.
+
+    The path must be one that is served (:func:`apiservice.catalog.locate`). Raises :class:`metrics_api.errors.BadQuery` for a malformed
+    parameter, :class:`metrics_api.errors.NotFound` for a row name that no row can have.
+    """
+    qualified = info.resource == TRAFFIC_METRICS
+    fields = _fields(query.get("fieldSelector", ""), info, qualified=qualified)
+    labels = LabelSelector.parse(query.get("labelSelector", ""))
+    window = _window(query, fields, window)
+    fields = FieldSelector(tuple(term for term in fields.terms if term.field != "window"))
+    if qualified:
+        return _qualified(info, query, fields, labels, window)
+    name = _name_in_path(info)
+    # ".../namespaces/shop/edges" reads to Kubernetes as "list edges in namespace shop": the edges of that namespace.
+    of_namespace = info.resource == EDGES
+    plural, name = ("namespaces", info.namespace) if of_namespace else (info.resource, name)
+    row = type_of_plural(plural)
+    if row is None:
+        raise NotFound(f"{plural}.{GROUP}", name)
+    edges = of_namespace or info.subresource == EDGES
+    return Question(
+        resource=plural,
+        kinds=(row.kind,),
+        window=window,
+        namespace=info.namespace if row.namespaced else "",
+        name=name,
+        single=bool(name) and not edges,
+        edges=edges,
+        peer_kind=_peer_kind(query.get("edgeKind", ""), fields),
+        include_idle=_boolean("includeIdle", query.get("includeIdle", "false")),
+        labels=labels,
+        fields=fields,
+    )
+
+
+def _qualified(
+    info: RequestInfo, query: Mapping[str, str], fields: FieldSelector, labels: LabelSelector, window: Window
+) -> Question:
+    """A question to ``trafficmetrics``, whose rows are named ``deployment.web`` and ``deployment.web.to.deployment.api``."""
+    name = _name_in_path(info)
+    wanted = name or fields.required("metadata.name") or ""
+    edges = fields.mentions("edge.") and not _is_total(fields)
+    kinds = _kinds(fields)
+    if wanted:
+        kind, dot, rest = wanted.partition(".")
+        row = type_of_kind(kind)
+        if row is None or not dot or not rest:
+            if name:
+                raise NotFound(f"{TRAFFIC_METRICS}.{GROUP}", wanted)
+            row = None
+        if row is not None:
+            kinds = tuple(known for known in (row.kind,) if not fields.mentions("resource.kind") or known in kinds) or kinds
+            separators = (f".{direction.value}." for direction in Direction)
+            edges = edges or any(separator in rest for separator in separators)
+            if not edges and fields.required("resource.name") is None:
+                fields = FieldSelector((*fields.terms, FieldTerm("resource.name", rest, equal=True)))
+    return Question(
+        resource=TRAFFIC_METRICS,
+        kinds=kinds,
+        window=window,
+        namespace=info.namespace,
+        name=name,
+        single=bool(name),
+        edges=edges,
+        qualified=True,
+        peer_kind=_peer_kind(query.get("edgeKind", ""), fields),
+        include_idle=_boolean("includeIdle", query.get("includeIdle", "false")),
+        labels=labels,
+        fields=fields,
+    )
+
+
+def fields_of(row: TrafficMetrics) -> dict[str, str]:
+    """The fields of a row that field selectors compare."""
+    return {
+        "metadata.name": row.name,
+        "metadata.namespace": row.namespace,
+        "resource.kind": row.resource.kind,
+        "resource.name": row.resource.name,
+        "edge.direction": row.edge.direction.value,
+        "edge.side": row.edge.side.value,
+        "edge.resource.kind": row.edge.peer.kind,
+        "edge.resource.name": row.edge.peer.name,
+        "edge.resource.namespace": row.edge.peer.namespace,
+    }
+
+
+def _fields(text: str, info: RequestInfo, *, qualified: bool) -> FieldSelector:
+    """The field selector, with kinds spelt as Kubernetes spells them."""
+    known = [*_OBJECT_FIELDS]
+    if qualified:
+        known += _RESOURCE_FIELDS
+    if qualified or EDGES in (info.resource, info.subresource):
+        known += _EDGE_FIELDS
+    selector = FieldSelector.parse(text, known)
+    terms = []
+    for term in selector.terms:
+        value = term.value
+        if term.field.endswith(".kind") and value:
+            value = _kind(value, term.field)
+        if term.field == "edge.direction" and value not in (Direction.TO, Direction.FROM):
+            raise BadQuery(f'edge.direction is "to" or "from", not "{value}"')
+        if term.field == "edge.side" and value not in (Side.CLIENT, Side.SERVER):
+            raise BadQuery(f'edge.side is "client" or "server", not "{value}"')
+        terms.append(FieldTerm(term.field, value, term.equal))
+    name = selector.required("metadata.name")
+    if _name_in_path(info) not in ("", name or _name_in_path(info)):
+        raise BadQuery("fieldSelector metadata.name doesn't match requested name")
+    return FieldSelector(tuple(terms))
+
+
+def _window(query: Mapping[str, str], fields: FieldSelector, default: Window) -> Window:
+    """The window asked for: parameter ``window``, its older name ``t``, or the field ``window``; they must not contradict each other."""
+    if any(term.field == "window" and not term.equal for term in fields.terms):
+        raise BadQuery("a window is chosen with window=5m; != has no meaning for it")
+    given = [text for text in (query.get("window"), query.get("t"), fields.required("window")) if text is not None]
+    windows = {Window.parse(text) for text in given}
+    if len(windows) > 1:
+        raise BadQuery(f"different windows are asked for: {', '.join(sorted(map(str, windows)))}")
+    return windows.pop() if windows else default
+
+
+def _is_total(fields: FieldSelector) -> bool:
+    """Whether the edge that is selected is the total: everything received, from nobody in particular."""
+    peer = [fields.required(f"edge.resource.{part}") for part in ("kind", "name")]
+    return "" in peer and fields.required("edge.direction") in (None, Direction.FROM)
+
+
+def _kinds(fields: FieldSelector) -> tuple[str, ...]:
+    kind = fields.required("resource.kind")
+    if kind:
+        return (kind,)
+    refused = {term.value for term in fields.terms if term.field == "resource.kind" and not term.equal}
+    return tuple(kind for kind in WORKLOAD_KINDS if kind not in refused) or WORKLOAD_KINDS
+
+
+def _kind(text: str, field: str) -> str:
+    row = type_of_kind(text) or type_of_plural(text.lower())
+    if row is None:
+        raise BadQuery(f'{field}: "{text}" is not a kind; known are {", ".join(row.kind for row in RESOURCE_TYPES)}')
+    return row.kind
+
+
+def _peer_kind(text: str, fields: FieldSelector) -> str:
+    """The level peers are wanted at: ``edgeKind`` (a plural or a kind), else that of the one kind of peer that is selected.
+
+    ``workloads``, the natural level of workloads, is left to the sources.
+    """
+    if text and text != "workloads":
+        return _kind(text, "edgeKind")
+    selected = fields.required("edge.resource.kind") or ""
+    return "" if text or selected in WORKLOAD_KINDS else selected
+
+
+def _boolean(name: str, text: str) -> bool:
+    word = text.lower()
+    if word in _TRUE:
+        return True
+    if word in _FALSE:
+        return False
+    raise BadQuery(f'{name} is "true" or "false", not "{text}"')
+
+
+def _name_in_path(info: RequestInfo) -> str:
+    """The name the path gives; that of a list is one its field selector asks for."""
+    return info.name if info.verb == "get" else ""

@@ -1,0 +1,143 @@
+"""Answers in the form they were asked for: objects and lists, Tables, or their metadata alone; as JSON or YAML.
+
+A list is encoded a few rows at a time, so that one of a hundred thousand rows neither exists twice in memory nor keeps the server
+from answering others meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+
+from apiservice.encoding import encode, indent, yaml_text
+from apiservice.negotiate import Encoding, Transform
+from metrics_api.errors import BadQuery
+from metrics_api.objects import LatencyUnit, TrafficMetrics, list_wire
+from metrics_api.resources import ResourceRef
+from metrics_api.table import EDGE_COLUMNS, RESOURCE_COLUMNS, cells
+
+__all__ = ["INCOMPLETE", "Style", "include_object", "mark_incomplete", "represent_list", "represent_object"]
+
+INCOMPLETE = "metrics.smi-spec.io/incomplete"
+"""The annotation of rows that a failed source may have left incomplete. A list cannot be annotated, so each of its rows is."""
+
+_ROWS_AT_ONCE = 50
+_INCLUDABLE = ("Metadata", "Object", "None")
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How an answer is wanted. ``include`` says what rows of a Table carry beside their cells; ``edges`` chooses the columns."""
+
+    encoding: Encoding = Encoding.JSON
+    transform: Transform | None = None
+    pretty: bool = False
+    include: str = "Metadata"
+    edges: bool = False
+    unit: LatencyUnit = LatencyUnit.SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class _Sheet:
+    """A document with rows under ``key``: what stands around them, and what one of them looks like."""
+
+    envelope: dict[str, Any]
+    key: str
+    row: Callable[[TrafficMetrics], Any]
+
+
+def include_object(query: Mapping[str, str]) -> str:
+    """What ``includeObject`` asks the rows of a Table to carry; :class:`BadQuery` for an unknown word."""
+    asked = query.get("includeObject", "") or "Metadata"
+    if asked not in _INCLUDABLE:
+        raise BadQuery(f'unrecognized includeObject value: "{asked}": it is one of {", ".join(_INCLUDABLE)}')
+    return asked
+
+
+def mark_incomplete(rows: Sequence[TrafficMetrics]) -> tuple[TrafficMetrics, ...]:
+    """The rows, each annotated as possibly incomplete."""
+    return tuple(replace(row, annotations={**row.annotations, INCOMPLETE: "true"}) for row in rows)
+
+
+def represent_object(row: TrafficMetrics, style: Style) -> Iterator[bytes]:
+    """One object, or its Table of one row, or its metadata."""
+    if style.transform is not None and style.transform.kind == "Table":
+        return _encode_sheet(_table({}, style.transform, style), [row], style)
+    document = row.wire(style.unit) if style.transform is None else _partial(row, style.transform)
+    return iter([encode(document, style.encoding, pretty=style.pretty)])
+
+
+def represent_list(
+    rows: Sequence[TrafficMetrics], metadata: Mapping[str, Any], resource: ResourceRef, style: Style
+) -> Iterator[bytes]:
+    """A list, in parts to be joined; parts may be empty. ``metadata`` is its ListMeta, ``resource`` what was asked for."""
+    wanted = style.transform
+    if wanted is None:
+        envelope = list_wire((), metadata, resource)
+        del envelope["items"]
+        sheet = _Sheet(envelope, "items", lambda row: row.wire(style.unit))
+    elif wanted.kind == "Table":
+        sheet = _table(metadata, wanted, style)
+    else:
+        single = wanted._replace(kind=wanted.kind.removesuffix("List"))
+        sheet = _Sheet(_envelope(wanted, metadata), "items", lambda row: _partial(row, single))
+    return _encode_sheet(sheet, rows, style)
+
+
+def _table(metadata: Mapping[str, Any], wanted: Transform, style: Style) -> _Sheet:
+    columns = EDGE_COLUMNS if style.edges else RESOURCE_COLUMNS
+    single = wanted._replace(kind="PartialObjectMetadata")
+
+    def table_row(row: TrafficMetrics) -> dict[str, Any]:
+        shown: dict[str, Any] = {"cells": cells(row, columns)}
+        if style.include == "Object":
+            shown["object"] = row.wire(style.unit)
+        elif style.include == "Metadata":
+            shown["object"] = _partial(row, single)
+        return shown
+
+    definitions = [column.wire() for column in columns]
+    return _Sheet({**_envelope(wanted, metadata), "columnDefinitions": definitions}, "rows", table_row)
+
+
+def _envelope(wanted: Transform, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    return {"kind": wanted.kind, "apiVersion": wanted.api_version, "metadata": dict(metadata)}
+
+
+def _partial(row: TrafficMetrics, wanted: Transform) -> dict[str, Any]:
+    return _envelope(wanted, row.metadata())
+
+
+def _encode_sheet(sheet: _Sheet, rows: Sequence[TrafficMetrics], style: Style) -> Iterator[bytes]:
+    if style.encoding is Encoding.YAML:
+        return _yaml(sheet, rows)
+    return _pretty_json(sheet, rows) if style.pretty else _json(sheet, rows)
+
+
+def _json(sheet: _Sheet, rows: Sequence[TrafficMetrics]) -> Iterator[bytes]:
+    encoder = msgspec.json.Encoder()
+    yield encoder.encode(sheet.envelope)[:-1] + f',"{sheet.key}":['.encode()
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        part = b",".join([encoder.encode(sheet.row(row)) for row in rows[start : start + _ROWS_AT_ONCE]])
+        yield b"," + part if start else part
+    yield b"]}\n"
+
+
+def _pretty_json(sheet: _Sheet, rows: Sequence[TrafficMetrics]) -> Iterator[bytes]:
+    encoder = msgspec.json.Encoder()
+    yield indent(encoder.encode(sheet.envelope)).removesuffix(b"\n}") + f',\n  "{sheet.key}": ['.encode()
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        # No string in JSON holds a line break, so each one in the text begins a line to be moved in.
+        lines = [indent(encoder.encode(sheet.row(row))).replace(b"\n", b"\n    ") for row in rows[start : start + _ROWS_AT_ONCE]]
+        yield (b",\n    " if start else b"\n    ") + b",\n    ".join(lines)
+    yield b"\n  ]\n}\n" if rows else b"]\n}\n"
+
+
+def _yaml(sheet: _Sheet, rows: Sequence[TrafficMetrics]) -> Iterator[bytes]:
+    yield yaml_text(sheet.envelope)
+    yield f"{sheet.key}:\n".encode() if rows else f"{sheet.key}: []\n".encode()
+    for row in rows:
+        yield yaml_text([sheet.row(row)])

@@ -1,0 +1,24 @@
+"""What the service answers to one question: rows, and how far they can be trusted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from metrics_api.objects import TrafficMetrics
+from metrics_api.window import Window
+
+__all__ = ["Result"]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One answer. ``instant`` is Unix seconds; ``rows`` are in the order they are sent.
+
+    ``warnings`` are sentences for the reader; ``incomplete`` says that a source failed and rows or values may be missing.
+    """
+
+    rows: tuple[TrafficMetrics, ...]
+    instant: int
+    window: Window
+    warnings: tuple[str, ...] = ()
+    incomplete: bool = False

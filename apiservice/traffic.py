@@ -1,0 +1,151 @@
+"""The service: from a question to rows. What the sources saw meets what exists, and becomes TrafficMetrics."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import cast
+
+from apiservice.fanout import Fanout, Gathered
+from apiservice.objects import Objects, ObjectView
+from apiservice.question import Question, fields_of
+from apiservice.result import Result
+from metrics_api import (
+    ANY_WORKLOAD,
+    BackendUnavailable,
+    FieldSelector,
+    LabelSelector,
+    NotFound,
+    ResourceRef,
+    Sample,
+    TrafficError,
+    TrafficMetrics,
+    TrafficQuery,
+    best_observers,
+    idle,
+    normalise,
+    rename,
+    together,
+)
+from metrics_api.resources import GROUP
+
+__all__ = ["TrafficService"]
+
+
+class TrafficService:
+    """Answers questions.
+
+    ``refresh`` is seconds: instants are multiples of it, so that everybody, on every replica, who asks the same within one refresh gets
+    the same numbers, and the sources are asked once. ``clock`` is Unix time.
+    """
+
+    def __init__(self, fanout: Fanout, objects: Objects, refresh: int, clock: Callable[[], float] = time.time) -> None:
+        self._fanout = fanout
+        self._objects = objects
+        self._refresh = refresh
+        self._clock = clock
+
+    async def answer(self, question: Question) -> Result:
+        """The rows of a question. Raises the errors of :mod:`metrics_api.errors`."""
+        instant = int(self._clock() // self._refresh) * self._refresh
+        query = question.query(instant)
+        gathered, view = await _both(self._fanout.gather(query), self._objects.view(question.kinds, query.namespace, query.name))
+        samples, naming = await self._named(gathered.samples, view)
+        samples = [sample for sample in samples if sample.resource.kind in question.kinds]
+        rows = _rows(question, query, samples, gathered, view)
+        if question.edges and question.name and not rows:
+            await self._require(question, view)
+        warnings = [*gathered.warnings, *view.warnings, *naming]
+        if question.labels:
+            warnings += _check_labels(rows, view)
+        rows = [
+            row
+            for row in rows
+            if question.labels.matches(row.labels) and (not question.fields or question.fields.matches(fields_of(row)))
+        ]
+        if question.single:
+            rows = [row for row in rows if row.name == question.name]
+            if not rows:
+                raise _missing(question, view)
+        return Result(
+            rows=tuple(rows),
+            instant=gathered.instant,
+            window=gathered.window,
+            warnings=tuple(dict.fromkeys(warnings)),
+            incomplete=gathered.incomplete,
+        )
+
+    async def _require(self, question: Question, view: ObjectView) -> None:
+        """An object without edges has an empty list of them; NotFound is for one that does not exist."""
+        exists = view.exists(ResourceRef(question.kinds[0], question.namespace, question.name))
+        if exists is None:
+            await self.answer(replace(question, edges=False, single=True, fields=FieldSelector(), labels=LabelSelector()))
+        elif not exists:
+            raise _missing(question, view)
+
+    async def _named(self, samples: Iterable[Sample], view: ObjectView) -> tuple[list[Sample], tuple[str, ...]]:
+        """The samples with workloads known by name alone turned into objects."""
+        samples = list(samples)
+        bare = {ref for sample in samples for ref in (sample.resource, sample.peer) if ref.kind == ANY_WORKLOAD}
+        if not bare:
+            return samples, ()
+        view = await self._objects.view_of(bare)
+        return best_observers(rename(samples, view.named)), view.warnings
+
+
+async def _both(telemetry: Awaitable[Gathered], objects: Awaitable[ObjectView]) -> tuple[Gathered, ObjectView]:
+    """Both at once; when one fails the other is cancelled."""
+
+    async def settle(call: Awaitable[Gathered | ObjectView]) -> Gathered | ObjectView:
+        return await call
+
+    gathered, view = await together(settle(telemetry), settle(objects))
+    return cast("Gathered", gathered), cast("ObjectView", view)
+
+
+def _rows(
+    question: Question, query: TrafficQuery, samples: list[Sample], gathered: Gathered, view: ObjectView
+) -> list[TrafficMetrics]:
+    """Rows for what was observed and exists; for what exists unobserved, when it is asked for by name or ``includeIdle``."""
+
+    def labels(resource: ResourceRef) -> Mapping[str, str]:
+        return view.labels(resource) or {}
+
+    kept = [sample for sample in samples if view.exists(sample.resource) is not False]
+    rows = normalise(kept, gathered.instant, gathered.window, labels, qualified=question.qualified)
+    if question.edges or not (question.single or question.include_idle):
+        return rows
+    observed = {row.resource for row in rows}
+    rows += [
+        idle(resource, gathered.instant, gathered.window, labels(resource), qualified=question.qualified)
+        for resource in view.refs()
+        if resource not in observed and _in_scope(resource, query)
+    ]
+    rows.sort(key=lambda row: (row.namespace, row.name, row.resource.kind))
+    return rows
+
+
+def _in_scope(resource: ResourceRef, query: TrafficQuery) -> bool:
+    return (
+        resource.kind in query.kinds
+        and query.name in ("", resource.name)
+        and (not query.namespace or resource.namespace in ("", query.namespace))
+    )
+
+
+def _missing(question: Question, view: ObjectView) -> TrafficError:
+    """Nothing of that name; unless it could not be looked up, which is no statement about existence."""
+    if view.warnings:
+        return BackendUnavailable("kubernetes", "; ".join(view.warnings))
+    return NotFound(f"{question.resource}.{GROUP}", question.name)
+
+
+def _check_labels(rows: list[TrafficMetrics], view: ObjectView) -> list[str]:
+    """A selector over labels nobody knows must not look like "no such objects"."""
+    unlabelled = [row for row in rows if view.labels(row.resource) is None]
+    if not unlabelled:
+        return []
+    if view.warnings:
+        raise BackendUnavailable("kubernetes", f"a label selector cannot be applied: {'; '.join(view.warnings)}")
+    return ["labelSelector compares the labels of Kubernetes objects; without a cluster there are none"]

@@ -1,0 +1,174 @@
+"""Pages of a list, and the tokens that lead from one to the next."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from apiservice.paging import Page, Pager, question_key
+from apiservice.requestinfo import parse_request
+from apiservice.result import Result
+from metrics_api import BadQuery, Edge, Expired, ResourceRef, TrafficMetrics, Window
+
+QUESTION = "every deployment"
+
+
+def result(count: int) -> Result:
+    rows = tuple(
+        TrafficMetrics(f"d{index}", "shop", ResourceRef("Deployment", "shop", f"d{index}"), Edge(), 100, Window(30))
+        for index in range(count)
+    )
+    return Result(rows, 100, Window(30), ("partial",), incomplete=True)
+
+
+def names(page: Page) -> list[str]:
+    return [row.name for row in page.result.rows]
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_pages_together_are_the_list_each_row_once() -> None:
+    pager = Pager()
+    page = pager.first(QUESTION, result(7), 3)
+    pages = [page]
+    while page.token:
+        page = pager.resume(QUESTION, page.token, 3)
+        pages.append(page)
+    assert [names(page) for page in pages] == [["d0", "d1", "d2"], ["d3", "d4", "d5"], ["d6"]]
+    assert [page.remaining for page in pages] == [4, 1, 0]
+
+
+def test_every_page_says_when_it_was_observed_and_what_was_missing() -> None:
+    pager = Pager()
+    second = pager.resume(QUESTION, pager.first(QUESTION, result(3), 2).token, 2)
+    assert (second.result.instant, second.result.warnings, second.result.incomplete) == (100, ("partial",), True)
+
+
+@pytest.mark.parametrize("limit", [0, 3, 4], ids=["no limit", "just fits", "more than fits"])
+def test_a_list_that_fits_is_not_kept(limit: int) -> None:
+    pager = Pager()
+    page = pager.first(QUESTION, result(3), limit)
+    assert (len(page.result.rows), page.token, pager.rows) == (3, "", 0)
+
+
+def test_a_page_can_be_asked_for_again() -> None:
+    pager = Pager()
+    token = pager.first(QUESTION, result(4), 2).token
+    assert names(pager.resume(QUESTION, token, 2)) == names(pager.resume(QUESTION, token, 2)) == ["d2", "d3"]
+
+
+def test_the_limit_may_change_on_the_way() -> None:
+    pager = Pager()
+    token = pager.first(QUESTION, result(6), 1).token
+    assert names(pager.resume(QUESTION, token, 2)) == ["d1", "d2"]
+    assert names(pager.resume(QUESTION, token, 0)) == ["d1", "d2", "d3", "d4", "d5"]
+
+
+def test_a_token_is_good_for_its_own_question_only() -> None:
+    pager = Pager()
+    token = pager.first(QUESTION, result(4), 2).token
+    with pytest.raises(BadQuery, match="continue key is not valid"):
+        pager.resume("every pod", token, 2)
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        pytest.param("nonsense", id="nonsense"),
+        pytest.param("!!!", id="not base64"),
+        pytest.param("ünicode", id="not ASCII"),
+        pytest.param("A" * 56, id="zeros, of another process"),
+        pytest.param("A" * 400, id="too long"),
+        pytest.param("=", id="padding alone"),
+    ],
+)
+def test_a_made_up_token_is_refused(token: str) -> None:
+    with pytest.raises((BadQuery, Expired)):
+        Pager().resume(QUESTION, token, 2)
+
+
+def test_every_changed_character_is_noticed() -> None:
+    pager = Pager()
+    token = pager.first(QUESTION, result(4), 2).token
+    for position, character in enumerate(token):
+        forged = token[:position] + ("A" if character != "A" else "B") + token[position + 1 :]
+        with pytest.raises((BadQuery, Expired)):
+            pager.resume(QUESTION, forged, 2)
+
+
+def test_a_position_cannot_be_chosen() -> None:
+    pager = Pager()
+    raw = bytearray(base64.urlsafe_b64decode(pager.first(QUESTION, result(4), 2).token))
+    raw[23] = 3
+    with pytest.raises(BadQuery, match="continue key is not valid"):
+        pager.resume(QUESTION, base64.urlsafe_b64encode(raw).decode(), 2)
+
+
+def test_a_token_with_something_added_is_refused() -> None:
+    pager = Pager()
+    token = pager.first(QUESTION, result(4), 2).token
+    with pytest.raises(BadQuery):
+        pager.resume(QUESTION, f"{token}!", 2)
+
+
+def test_a_token_of_another_replica_has_expired() -> None:
+    token = Pager().first(QUESTION, result(4), 2).token
+    with pytest.raises(Expired):
+        Pager().resume(QUESTION, token, 2)
+
+
+def test_an_old_answer_expires() -> None:
+    clock = Clock()
+    pager = Pager(ttl=10, clock=clock)
+    token = pager.first(QUESTION, result(4), 2).token
+    clock.now = 9
+    assert names(pager.resume(QUESTION, token, 2)) == ["d2", "d3"]
+    clock.now = 11
+    with pytest.raises(Expired):
+        pager.resume(QUESTION, token, 2)
+    assert pager.rows == 0
+
+
+def test_the_rows_kept_are_bounded_and_the_least_recently_read_go_first() -> None:
+    pager = Pager(max_rows=10)
+    first = pager.first(QUESTION, result(4), 2).token
+    second = pager.first(QUESTION, result(4), 2).token
+    pager.resume(QUESTION, first, 1)
+    pager.first(QUESTION, result(4), 2)
+    assert pager.rows == 8
+    assert names(pager.resume(QUESTION, first, 2)) == ["d2", "d3"]
+    with pytest.raises(Expired):
+        pager.resume(QUESTION, second, 2)
+
+
+def test_an_answer_too_large_to_keep_is_sent_whole() -> None:
+    page = Pager(max_rows=10).first(QUESTION, result(11), 2)
+    assert (len(page.result.rows), page.token) == (11, "")
+
+
+def key(path: str, **query: str) -> str:
+    return question_key(parse_request("GET", f"/apis/metrics.smi-spec.io/v1alpha1/{path}", query), query)
+
+
+def test_the_form_of_the_answer_is_not_part_of_the_question() -> None:
+    assert key("pods", limit="5", pretty="true", timeout="3s") == key("pods/", limit="7", **{"continue": "x"})
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        pytest.param("namespaces/a/pods", {}, id="another namespace"),
+        pytest.param("services", {}, id="another resource"),
+        pytest.param("pods", {"window": "5m"}, id="another window"),
+        pytest.param("pods", {"labelSelector": "app=web"}, id="a selector"),
+    ],
+)
+def test_another_question_has_another_key(path: str, query: dict[str, str]) -> None:
+    assert key(path, **query) != key("pods")

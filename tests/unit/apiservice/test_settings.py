@@ -1,0 +1,157 @@
+"""Configuration: one file, environment and flags; every mistake at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from apiservice.main import load
+from apiservice.settings import OPTIONS, Settings, read_settings
+from metrics_api import BadConfiguration, LatencyUnit, Window
+from metrics_api.document import Problems
+
+
+def settings(text: str = "", flags: Mapping[str, str] | None = None, environment: Mapping[str, str] | None = None) -> Settings:
+    problems = Problems()
+    read = read_settings(text, "server.yaml", flags or {}, environment or {}, problems)
+    problems.raise_if_any()
+    return read
+
+
+def problems(text: str, flags: Mapping[str, str] | None = None) -> list[str]:
+    with pytest.raises(BadConfiguration) as caught:
+        settings(text, flags)
+    return list(caught.value.problems)
+
+
+def test_nothing_configured_is_the_defaults():
+    read = settings()
+    assert read.server.secure_port == 6443
+    assert read.server.insecure_port == 0
+    assert read.kubernetes.enabled
+    assert read.metrics.window == Window(30)
+    assert read.metrics.latency_unit is LatencyUnit.SECONDS
+    assert read.metrics.refresh == 5
+
+
+def test_every_key_of_the_file_is_read():
+    read = settings(
+        """
+        server: {bindAddress: 127.0.0.1, securePort: 8443, certDir: /somewhere, specLiteralDiscovery: true}
+        kubernetes: {enabled: true, authenticationSkipLookup: true, requestheaderAllowedNames: "a,b"}
+        metrics: {window: 1m, latencyUnit: ms, defaultWorkloadKind: StatefulSet, refresh: 10s}
+        """
+    )
+    assert (read.server.bind_address, read.server.secure_port, read.server.cert_dir) == ("127.0.0.1", 8443, "/somewhere")
+    assert read.server.spec_literal_discovery
+    assert read.kubernetes.authentication_skip_lookup
+    assert read.kubernetes.requestheader_allowed_names == ("a", "b")
+    assert read.metrics.window == Window(60)
+    assert read.metrics.latency_unit is LatencyUnit.MILLISECONDS
+    assert read.metrics.default_workload_kind == "StatefulSet"
+    assert read.metrics.refresh == 10
+
+
+def test_a_flag_beats_the_environment_which_beats_the_file():
+    text = "server: {securePort: 1}"
+    environment = {"TRAFFICMETRICS_SECURE_PORT": "2"}
+    assert settings(text).server.secure_port == 1
+    assert settings(text, environment=environment).server.secure_port == 2
+    assert settings(text, {"secure-port": "3"}, environment).server.secure_port == 3
+
+
+def test_flags_have_the_names_of_the_kubernetes_api_servers():
+    names = {option.name for option in OPTIONS}
+    assert names >= {
+        "secure-port",
+        "bind-address",
+        "tls-cert-file",
+        "tls-private-key-file",
+        "cert-dir",
+        "kubeconfig",
+        "authentication-kubeconfig",
+        "authorization-kubeconfig",
+        "client-ca-file",
+        "requestheader-client-ca-file",
+        "requestheader-allowed-names",
+        "authentication-skip-lookup",
+        "authentication-tolerate-lookup-failure",
+    }
+
+
+def test_every_mistake_is_named_at_once_with_its_line():
+    found = problems(
+        """server:
+  securePort: high
+  bindAdress: 0.0.0.0
+metrics:
+  window: 1d
+  latencyUnit: hours
+kubernetes: {kubeconfig: /no/such/file}
+extra: 1
+"""
+    )
+    text = "\n".join(found)
+    assert len(found) == 6
+    assert 'server.yaml:2: server.securePort: "high" is not a whole number from 0 to 65535' in text
+    assert 'server.yaml:3: server.bindAdress: unknown key "bindAdress"' in text
+    assert 'server.yaml:5: metrics.window: "1d" is not a duration' in text
+    assert 'server.yaml:6: metrics.latencyUnit: "hours" is not one of seconds, ms' in text
+    assert 'server.yaml:7: kubernetes.kubeconfig: there is no file "/no/such/file"' in text
+    assert 'server.yaml:8: extra: unknown key "extra"' in text
+
+
+def test_a_mistake_in_a_flag_names_the_flag():
+    assert problems("", {"secure-port": "x"}) == ['--secure-port: "x" is not a whole number from 0 to 65535']
+
+
+def test_an_unauthenticated_port_is_for_standalone_use():
+    assert "standalone" in problems("server: {insecurePort: 8080}")[0]
+    assert "server.insecurePort" in problems("kubernetes: {enabled: false}")[0]
+    assert settings("{server: {insecurePort: 8080}, kubernetes: {enabled: false}}").server.insecure_port == 8080
+
+
+def test_certificate_and_key_go_together():
+    assert any("go together" in problem for problem in problems("server: {tlsCertFile: /dev/null}"))
+
+
+def test_a_prometheus_source_needs_no_file():
+    _, backends = load(None, {"prometheus-url": "http://127.0.0.1:9090", "dialect": "linkerd"}, {})
+    assert [backend.name for backend in backends] == ["prometheus"]
+    _, backends = load(None, {}, {"TRAFFICMETRICS_PROMETHEUS_URL": "http://127.0.0.1:9090", "TRAFFICMETRICS_DIALECT": "istio"})
+    assert len(backends) == 1
+
+
+def test_mistakes_of_the_sources_are_found_with_those_of_the_server(tmp_path: Path):
+    file = tmp_path / "server.yaml"
+    file.write_text(
+        """server: {securePort: 99999}
+backends:
+- {name: mesh, type: prometheus, url: "ftp://x", dialect: linkerd}
+- {name: mesh, type: gizmo}
+- {type: prometheus}
+- {name: other, type: prometheus, url: "http://user:secret@x", dialect: nosuch, colour: red}
+"""
+    )
+    with pytest.raises(BadConfiguration) as caught:
+        load(str(file), {}, {})
+    text = caught.value.message
+    for expected in (
+        ":1: server.securePort",
+        ':3: backends[0].url: "ftp://x" is not a URL',
+        ':4: backends[1].name: "mesh" is the name of another source',
+        ':4: backends[1].type: "gizmo" is not one of prometheus, scrape',
+        ':5: backends[2]: "name" is missing',
+        ':6: backends[3].colour: unknown key "colour"',
+        ':6: backends[3].dialect: there is no dialect "nosuch"',
+        "credentials do not belong into a URL",
+    ):
+        assert expected in text
+    assert "secret" not in text
+
+
+def test_no_source_at_all_is_a_mistake():
+    with pytest.raises(BadConfiguration, match="no source is configured"):
+        load(None, {}, {})
