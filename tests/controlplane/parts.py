@@ -1,0 +1,43 @@
+"""Where the commands of the control plane come from."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import NamedTuple
+
+__all__ = ["MissingPart", "Parts", "find_parts"]
+
+_FINDER = Path(__file__).parents[2] / "scripts" / "control-plane-part"
+
+
+class MissingPart(Exception):
+    """A command is not on this machine; the message says which and how to get it."""
+
+
+class Parts(NamedTuple):
+    """Paths of the commands."""
+
+    etcd: str
+    kube_apiserver: str
+    kubectl: str
+
+
+async def find_parts() -> Parts:
+    """The commands of this machine; builds and installs nothing, which would outlast any test's deadline.
+
+    Raises:
+        MissingPart: when one of them is missing.
+
+    """
+    return Parts(*[await _find(name) for name in ("etcd", "kube-apiserver", "kubectl")])
+
+
+async def _find(name: str) -> str:
+    process = await asyncio.create_subprocess_exec(
+        _FINDER, "--no-build", name, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    stdout, stderr = await process.communicate()
+    if process.returncode:
+        raise MissingPart(stderr.decode().strip())
+    return stdout.decode().strip()
