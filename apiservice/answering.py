@@ -19,7 +19,7 @@ from apiservice.requestinfo import RequestInfo
 from apiservice.result import Result
 from apiservice.status import method_not_allowed, too_many_requests, watch_not_supported
 from apiservice.warning import warning_headers
-from metrics_api.objects import LatencyUnit
+from metrics_api.objects import LatencyUnit, resource_version
 from metrics_api.resources import ResourceRef
 
 __all__ = ["Answering", "Parse", "Question", "Service"]
@@ -122,7 +122,7 @@ class Answering:
 
 
 def _list_meta(page: Page, question: Question) -> dict[str, Any]:
-    metadata: dict[str, Any] = {}
+    metadata: dict[str, Any] = {"resourceVersion": resource_version(page.result.instant)}
     if page.token:
         metadata["continue"] = page.token
         if not question.selects:

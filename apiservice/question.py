@@ -145,7 +145,9 @@ def _qualified(
         row = type_of_kind(kind)
         if row is None or not dot or not rest:
             if name:
-                raise NotFound(f"{TRAFFIC_METRICS}.{GROUP}", wanted)
+                # kubectl asks so when it takes the names of another resource's rows for names of this one.
+                told = f'{TRAFFIC_METRICS}.{GROUP} "{wanted}" not found: names here begin with a kind, such as deployment.{wanted}'
+                raise NotFound(f"{TRAFFIC_METRICS}.{GROUP}", wanted, told)
             row = None
         if row is not None:
             kinds = tuple(known for known in (row.kind,) if not fields.mentions("resource.kind") or known in kinds) or kinds

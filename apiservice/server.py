@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -50,9 +51,9 @@ async def listening(app: web.Application, address: str, port: int, tls: ssl.SSLC
         try:
             await site.start()
         except OSError as error:
-            raise BadConfiguration(
-                [f"cannot listen on {address} port {port}: {error.strerror}; is another server there?"]
-            ) from error
+            # The text of the error itself repeats the address.
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            raise BadConfiguration([f"cannot listen on {address} port {port}: {reason}; is another server there?"]) from error
         yield next(int(bound[1]) for bound in runner.addresses)
     finally:
         await runner.cleanup()
@@ -75,10 +76,11 @@ async def background(chores: Sequence[Callable[[], Awaitable[None]]]) -> AsyncIt
 
 
 @asynccontextmanager
-async def until_stopped(lifecycle: Lifecycle) -> AsyncIterator[None]:
+async def until_stopped(lifecycle: Lifecycle, delay: int = 0) -> AsyncIterator[None]:
     """Run the block until SIGTERM or SIGINT: wherever it is then, it is cancelled, and what it has entered is left in order.
 
-    A second signal does not wait for what is under way: it interrupts the leaving, too.
+    The block goes on for ``delay`` seconds after the signal, not ready any more, so that whoever sends requests here learns to send
+    them elsewhere. A second signal does not wait for what is under way: it interrupts the leaving, too.
     """
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     signals = (signal.SIGTERM, signal.SIGINT)
@@ -91,7 +93,7 @@ async def until_stopped(lifecycle: Lifecycle) -> AsyncIterator[None]:
             # In the midst of Python: what was started still gets its chance to end.
             signal.signal(number, signal.default_int_handler)
         if task is not None:
-            task.cancel()
+            loop.call_later(delay, task.cancel)
 
     for number in signals:
         loop.add_signal_handler(number, stop)

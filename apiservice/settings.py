@@ -35,6 +35,7 @@ class ServerSettings:
     self-signed pair is made in ``cert_dir``. ``insecure_port`` serves plain HTTP on loopback without authentication; it is for
     standalone use, 0 is off.
     ``spec_literal_discovery`` gives every resource the kind TrafficMetrics, as the SMI text has it, at the price of ``kubectl get``.
+    ``shutdown_delay`` is the seconds it goes on serving, not ready any more, once it is told to stop.
     """
 
     bind_address: str = "0.0.0.0"  # noqa: S104 an API server is there to be reached
@@ -46,6 +47,7 @@ class ServerSettings:
     service_namespace: str = "trafficmetrics"
     insecure_port: int = 0
     spec_literal_discovery: bool = False
+    shutdown_delay: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("server", "serviceNamespace", "namespace of that Service"),
     Option("server", "insecurePort", "port for plain HTTP on loopback without authentication, standalone only; 0 is off"),
     Option("server", "specLiteralDiscovery", "true: every resource has kind TrafficMetrics, as the SMI text says"),
+    Option("server", "shutdownDelayDuration", "time to go on serving, not ready any more, after being told to stop"),
     Option("kubernetes", "enabled", "false: standalone, no cluster", flag="kubernetes-enabled"),
     Option("kubernetes", "kubeconfig", "kubeconfig of the cluster; empty is in-cluster"),
     Option("kubernetes", "authenticationKubeconfig", "kubeconfig for TokenReview, when it is another one"),
@@ -157,6 +160,8 @@ def read_settings(text: str, file: str, flags: Mapping[str, str], environment: M
         )
     if kubernetes.enabled and server.insecure_port:
         problems.add("server.insecurePort", "an unauthenticated port is for standalone use: it needs kubernetes.enabled: false")
+    if kubernetes.enabled and not server.secure_port:
+        problems.add("server.securePort", "0 would serve nobody: only a standalone server can do without")
     return Settings(
         server=server,
         kubernetes=kubernetes,
@@ -198,6 +203,7 @@ def _server(node: Node) -> ServerSettings:
         service_namespace=_text(entries, "serviceNamespace", default.service_namespace),
         insecure_port=_port(entries, "insecurePort", default.insecure_port),
         spec_literal_discovery=_boolean(entries, "specLiteralDiscovery", default=default.spec_literal_discovery),
+        shutdown_delay=entries["shutdownDelayDuration"].read(_delay, 0) if "shutdownDelayDuration" in entries else 0,
     )
 
 
@@ -257,6 +263,13 @@ def _address(text: str) -> str:
         return str(ipaddress.ip_address(text))
     except ValueError as error:
         raise ValueError(f'"{text}" is not an IP address') from error
+
+
+def _delay(text: str) -> int:
+    seconds = parse_duration(text)
+    if seconds.denominator != 1 or not 0 <= seconds <= 3600:
+        raise ValueError(f'"{text}" must be in whole seconds, from 0s to 1h')
+    return int(seconds)
 
 
 def _seconds(text: str) -> int:
