@@ -135,6 +135,7 @@ def _envelope(telemetry: Telemetry) -> Middleware:
         with telemetry.in_flight(info):
             response = await handler(request)
         response.headers["Audit-Id"] = _audit_id(request)
+        response.headers["Server"] = "trafficmetrics"
         response.headers.setdefault("Cache-Control", "no-cache, private")
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
         seconds = time.perf_counter() - start

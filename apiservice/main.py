@@ -183,7 +183,7 @@ def _run(main_task: Coroutine[Any, Any, None]) -> None:
 
 async def _serve_until_stopped(settings: Settings, backends: Sequence[Backend]) -> None:
     lifecycle = Lifecycle()
-    async with until_stopped(lifecycle, settings.server.shutdown_delay), serving(settings, backends, lifecycle) as urls:
+    async with until_stopped(lifecycle, settings.server.shutdown_delay_duration), serving(settings, backends, lifecycle) as urls:
         for url in urls:
             logger.info("serving %s", url)
         await forever()

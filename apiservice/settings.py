@@ -35,7 +35,7 @@ class ServerSettings:
     self-signed pair is made in ``cert_dir``. ``insecure_port`` serves plain HTTP on loopback without authentication; it is for
     standalone use, 0 is off.
     ``spec_literal_discovery`` gives every resource the kind TrafficMetrics, as the SMI text has it, at the price of ``kubectl get``.
-    ``shutdown_delay`` is the seconds it goes on serving, not ready any more, once it is told to stop.
+    ``shutdown_delay_duration`` is the seconds it goes on serving, not ready any more, once it is told to stop.
     """
 
     bind_address: str = "0.0.0.0"  # noqa: S104 an API server is there to be reached
@@ -47,7 +47,7 @@ class ServerSettings:
     service_namespace: str = "trafficmetrics"
     insecure_port: int = 0
     spec_literal_discovery: bool = False
-    shutdown_delay: int = 0
+    shutdown_delay_duration: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class Option:
 
 OPTIONS: tuple[Option, ...] = (
     Option("server", "bindAddress", "address to serve HTTPS on"),
-    Option("server", "securePort", "port to serve HTTPS on; 0 is off"),
+    Option("server", "securePort", "port to serve HTTPS on"),
     Option("server", "tlsCertFile", "PEM file of the serving certificate, with its chain"),
     Option("server", "tlsPrivateKeyFile", "PEM file of the key of the serving certificate"),
     Option("server", "certDir", "directory for a self-signed serving pair, made when no certificate file is given"),
@@ -203,7 +203,7 @@ def _server(node: Node) -> ServerSettings:
         service_namespace=_text(entries, "serviceNamespace", default.service_namespace),
         insecure_port=_port(entries, "insecurePort", default.insecure_port),
         spec_literal_discovery=_boolean(entries, "specLiteralDiscovery", default=default.spec_literal_discovery),
-        shutdown_delay=entries["shutdownDelayDuration"].read(_delay, 0) if "shutdownDelayDuration" in entries else 0,
+        shutdown_delay_duration=entries["shutdownDelayDuration"].read(_delay, 0) if "shutdownDelayDuration" in entries else 0,
     )
 
 

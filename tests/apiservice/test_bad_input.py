@@ -139,7 +139,9 @@ async def test_a_body_over_three_mebibytes_is_refused(shop: TestClient[Any, Any]
 @pytest.mark.parametrize(
     ("request_bytes", "code"),
     [
-        pytest.param(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: " + b"s3cr3t" * 20_000 + b"\r\n\r\n", 431, id="a header too long"),
+        pytest.param(
+            b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: " + b"s3cr3t" * 20_000 + b"\r\n\r\n", 431, id="a header too long"
+        ),
         pytest.param(b"GET /" + b"s3cr3t" * 20_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 431, id="a path too long"),
         pytest.param(
             b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"".join(b"X-%d: s3cr3t\r\n" % n for n in range(5000)) + b"\r\n",

@@ -1,0 +1,157 @@
+"""Beginning and end: a server that starts is never wrong about what it has, and one that stops finishes what it began."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import ssl
+import time
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.controlplane.plane import ADMIN, SERVER
+from tests.controlplane.served.api import Api
+from tests.controlplane.served.cluster import SHOP_READER, STRANGER
+from tests.controlplane.served.prometheus import Prometheus
+from tests.controlplane.served.server import GV, Server, configured, run_server
+
+pytestmark = pytest.mark.real
+
+TRAFFIC = f"{GV}/trafficmetrics"
+
+
+async def test_while_it_starts_nothing_is_not_found(api: Api, prometheus: Prometheus, tmp_path_factory: pytest.TempPathFactory):
+    home = api.plane.kubeconfig(ADMIN).parent
+    # It makes its certificate as it starts, so there is nothing to verify it with yet.
+    tls = ssl.create_default_context()
+    tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+    tls.load_cert_chain(home / "client.crt", home / "client.key")
+    server = Server(api.plane, tmp_path_factory.mktemp("starting"), configured(api.plane, prometheus.url))
+    seen: dict[str, set[int]] = {path: set() for path in ("/openapi/v3", "/openapi/v2", "/apis", GV, TRAFFIC)}
+    refused = 0
+    try:
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session:
+            until = time.monotonic() + 30
+            while not all(seen.values()) and time.monotonic() < until:
+                for path, statuses in seen.items():
+                    try:
+                        async with session.get(server.url + path, ssl=tls) as response:
+                            statuses.add(response.status)
+                    except aiohttp.ClientError:
+                        refused += 1
+    finally:
+        await server.daemon.stop()
+    assert refused
+    assert set(map(frozenset, seen.values())) == {frozenset({200})}
+
+
+async def test_a_request_under_way_is_finished_before_the_end(
+    api: Api, fragile: Prometheus, tmp_path_factory: pytest.TempPathFactory
+):
+    await fragile.covers(3)
+    async with run_server(api.plane, tmp_path_factory.mktemp("ending"), configured(api.plane, fragile.url)) as server:
+        ending = Api(api.plane, server)
+        fragile.hang()
+        try:
+            under_way = asyncio.create_task(ending.direct(TRAFFIC, user=ADMIN))
+            await until_in_flight(ending, 2)
+            os.kill(server.daemon.pid, signal.SIGTERM)
+            await until_closed(ending)
+            assert not under_way.done()
+        finally:
+            fragile.resume()
+        assert (await under_way).status == 200
+        assert await server.daemon.ended(10)
+        assert server.daemon.exit_code() == 0
+        assert "Traceback" not in server.daemon.tail(1000)
+
+
+async def until_in_flight(api: Api, count: int) -> None:
+    """Waits until so many requests are being answered, the one that asks included."""
+    line = f'apiserver_current_inflight_requests{{request_kind="readOnly"}} {count}.0'
+    for _ in range(200):
+        if line in (await api.direct("/metrics", user=ADMIN)).body.decode():
+            return
+        await asyncio.sleep(0.05)
+    pytest.fail(f"there are never {count} requests in flight")
+
+
+async def until_closed(api: Api) -> None:
+    """Waits until no connection is accepted any more."""
+    for _ in range(200):
+        try:
+            await api.direct("/livez")
+        except aiohttp.ClientError:
+            return
+        await asyncio.sleep(0.05)
+    pytest.fail("connections are still accepted")
+
+
+async def test_an_idle_server_ends_at_once(api: Api, prometheus: Prometheus, tmp_path_factory: pytest.TempPathFactory):
+    async with run_server(api.plane, tmp_path_factory.mktemp("idle"), configured(api.plane, prometheus.url)) as server:
+        async with aiohttp.ClientSession() as session:
+            # Its connection stays open, as the aggregator's do.
+            async with session.get(f"{server.url}{TRAFFIC}", ssl=server.tls(ADMIN)) as response:
+                assert response.status == 200
+            os.kill(server.daemon.pid, signal.SIGTERM)
+            assert await server.daemon.ended(3)
+        assert server.daemon.exit_code() == 0
+
+
+async def test_a_server_can_say_goodbye_before_it_goes(api: Api, prometheus: Prometheus, tmp_path_factory: pytest.TempPathFactory):
+    configuration = configured(api.plane, prometheus.url) | {"server": {"shutdownDelayDuration": "2s"}}
+    async with run_server(api.plane, tmp_path_factory.mktemp("leaving"), configuration) as server:
+        leaving = Api(api.plane, server)
+        os.kill(server.daemon.pid, signal.SIGTERM)
+        start = time.monotonic()
+        while (ready := await leaving.direct("/readyz")).status == 200:
+            assert time.monotonic() - start < 1
+        assert (ready.status, b"[-]shutdown failed" in ready.body) == (500, True)
+        assert (await leaving.direct("/livez")).status == 200
+        assert (await leaving.direct(TRAFFIC, user=ADMIN)).status == 200
+        assert await server.daemon.ended(10)
+        assert time.monotonic() - start > 1.5
+        assert server.daemon.exit_code() == 0
+
+
+async def test_when_nobody_can_say_who_may_nobody_may(api: Api, prometheus: Prometheus, tmp_path_factory: pytest.TempPathFactory):
+    directory = tmp_path_factory.mktemp("blind")
+    nowhere = directory / "kubeconfig"
+    nowhere.write_text(api.plane.kubeconfig(SERVER).read_text().replace(api.plane.url, "https://127.0.0.1:1"))
+    configuration = configured(api.plane, prometheus.url)
+    configuration["kubernetes"]["authorizationKubeconfig"] = str(nowhere)
+    async with run_server(api.plane, directory, configuration) as server:
+        blind = Api(api.plane, server)
+        reply = await blind.direct(TRAFFIC, user=SHOP_READER)
+        assert (reply.status, reply.document["reason"]) == (500, "InternalError")
+        assert (await blind.direct("/livez")).body == b"ok"
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "complaint"),
+    [
+        pytest.param({"server": {"securePort": 0}}, 2, "server.securePort: 0 would serve nobody", id="a port of nobody"),
+        pytest.param({"server": {"certDir": "/proc/nowhere"}}, 2, "certDir /proc/nowhere", id="a directory it cannot write"),
+        pytest.param({"server": {"securePort": "taken"}}, 2, "Address already in use; is another server there?", id="a taken port"),
+        pytest.param({"kubernetes": {"kubeconfig": "stranger"}}, 1, "kubectl create rolebinding", id="no rights"),
+    ],
+)
+async def test_a_server_that_cannot_start_says_why(
+    api: Api, tmp_path: Path, change: dict[str, dict[str, object]], code: int, complaint: str
+):
+    configuration = configured(api.plane, "http://127.0.0.1:1") | change
+    if change.get("server", {}).get("securePort") == "taken":
+        configuration["server"] = {"securePort": api.server.port}
+    if "kubernetes" in change:
+        configuration["kubernetes"] = {"kubeconfig": str(api.plane.kubeconfig(STRANGER))}
+    server = Server(api.plane, tmp_path, configuration)
+    try:
+        assert await server.daemon.ended(20)
+        assert server.daemon.exit_code() == code
+        assert complaint in server.daemon.tail()
+        assert "Traceback" not in server.daemon.tail()
+    finally:
+        await server.daemon.stop()
