@@ -15,7 +15,8 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from backends.dialects.matcher import Comparison, Matcher, equal, quote
+from backends.dialects.expression import quote
+from backends.dialects.matcher import Comparison, Matcher, equal
 from metrics_api import ANY_WORKLOAD, WORKLOAD_KINDS, ResourceRef
 
 __all__ = ["HOST", "Identity", "Reader"]
@@ -97,9 +98,11 @@ class Identity:
         """
         matchers: list[Matcher] = []
         if self.pattern is not None:
-            parts = filter(None, (name, namespace if "namespace" in self.pattern.groupindex else ""))
+            grouped = "namespace" in self.pattern.groupindex
+            # With both a group and a template, which of them gives the namespace is not known beforehand.
+            parts = filter(None, (name, namespace if grouped and not self.namespace else ""))
             matchers += [Matcher(self.origin, Comparison.MATCHES, f".*{quote(part)}.*") for part in parts]
-            if namespace and "namespace" not in self.pattern.groupindex:
+            if namespace and self.namespace and not grouped:
                 matchers += _narrow_template(self.namespace, namespace)
             if not matchers:
                 matchers.append(Matcher(self.origin, Comparison.NOT_EQUAL, ""))

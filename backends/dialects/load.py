@@ -7,8 +7,9 @@ from importlib import resources
 from pathlib import Path
 
 from backends.dialects.dialect import Correction, Dialect, Observer, Outcome, OutcomeRule, View
+from backends.dialects.expression import expression
 from backends.dialects.identity import HOST, Identity
-from backends.dialects.matcher import check_expression, parse_matchers
+from backends.dialects.matcher import parse_matchers
 from metrics_api import ANY_WORKLOAD, RESOURCE_TYPES, BadConfiguration, Side, type_of_kind
 from metrics_api.document import Node, Problems, parse_document
 
@@ -135,7 +136,7 @@ def _outcome(node: Node) -> OutcomeRule:
         node.problem("a rule has one outcome: success, failure or ignore")
         return OutcomeRule(Outcome.IGNORE)
     word, conditions = next(iter(entries.items()))
-    when = [(label, value.read(_expression, re.compile(""))) for label, value in conditions.mapping().items()]
+    when = [(label, value.read(expression, re.compile(""))) for label, value in conditions.mapping().items()]
     for label, _ in when:
         if not _LABEL.fullmatch(label):
             conditions.problem(f'"{label}" is not a label name')
@@ -203,14 +204,8 @@ def _template(node: Node) -> str:
     return text
 
 
-def _expression(text: str) -> re.Pattern[str]:
-    check_expression(text)
-    return re.compile(text, re.DOTALL)
-
-
 def _naming_expression(text: str) -> re.Pattern[str] | None:
-    check_expression(text)
-    pattern = re.compile(text)
+    pattern = expression(text)
     if "name" not in pattern.groupindex or set(pattern.groupindex) - {"name", "namespace"}:
         raise ValueError(f'"{text}" needs a group (?P<name>…), may have (?P<namespace>…), and no other named group')
     return pattern

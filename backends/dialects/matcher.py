@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
 
-__all__ = ["Comparison", "Matcher", "check_expression", "equal", "one_of", "parse_matchers", "quote"]
+from backends.dialects.expression import expression, quote
+
+__all__ = ["Comparison", "Matcher", "equal", "one_of", "parse_matchers"]
 
 _MATCHER = re.compile(r'\s*([A-Za-z_][A-Za-z0-9_]*)\s*(=~|!~|!=|=)\s*"((?:[^"\\]|\\.)*)"\s*')
 _ESCAPES = {'\\"': '"', "\\\\": "\\", "\\n": "\n"}
-_METACHARACTERS = re.compile(r"([\\.+*?()|\[\]{}^$])")
 
 
 class Comparison(StrEnum):
@@ -41,15 +41,9 @@ class Matcher:
             case Comparison.NOT_EQUAL:
                 return actual != self.value
             case Comparison.MATCHES:
-                return _compiled(self.value).fullmatch(actual) is not None
+                return expression(self.value).fullmatch(actual) is not None
             case Comparison.MATCHES_NOT:
-                return _compiled(self.value).fullmatch(actual) is None
-
-
-@lru_cache(maxsize=4096)
-def _compiled(expression: str) -> re.Pattern[str]:
-    # A dot matches a newline too, as in Prometheus 3.
-    return re.compile(expression, re.DOTALL)
+                return expression(self.value).fullmatch(actual) is None
 
 
 def equal(label: str, value: str) -> Matcher:
@@ -65,11 +59,6 @@ def one_of(label: str, values: Iterable[str]) -> Matcher:
     return Matcher(label, Comparison.MATCHES, "|".join(quote(option) for option in options))
 
 
-def quote(value: str) -> str:
-    """``value`` as a regular expression that matches just it, in RE2 and in Python."""
-    return _METACHARACTERS.sub(r"\\\1", value)
-
-
 def parse_matchers(text: str) -> tuple[Matcher, ...]:
     """Matchers as PromQL writes them: ``direction="inbound", route_name!="probe"``. ValueError says what is wrong."""
     body = text.strip().removeprefix("{").removesuffix("}").strip()
@@ -81,7 +70,7 @@ def parse_matchers(text: str) -> tuple[Matcher, ...]:
             raise ValueError(f'"{text}" is not a list of matchers such as direction="inbound", code!~"1.."')
         label, comparison, value = match[1], Comparison(match[2]), re.sub(r"\\.", _unescape, match[3])
         if comparison in (Comparison.MATCHES, Comparison.MATCHES_NOT):
-            check_expression(value)
+            expression(value)
         matchers.append(Matcher(label, comparison, value))
         position = match.end()
         if position < len(body):
@@ -89,16 +78,6 @@ def parse_matchers(text: str) -> tuple[Matcher, ...]:
                 raise ValueError(f'"{text}": expected a comma after {match[0].strip()}')
             position += 1
     return tuple(matchers)
-
-
-def check_expression(value: str) -> None:
-    """ValueError unless ``value`` is a regular expression that means the same in RE2 and in Python."""
-    try:
-        re.compile(value)
-    except re.error as error:
-        raise ValueError(f'"{value}" is not a regular expression: {error}') from error
-    if re.search(r"\(\?(?:[=!]|<[=!]|\()|\\[1-9]", value):
-        raise ValueError(f'"{value}" looks around or back, which RE2, the language of PromQL, cannot')
 
 
 def _unescape(match: re.Match[str]) -> str:

@@ -6,7 +6,7 @@ its snapshots; both give rows by the values of the labels ``Read.by``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import reduce
@@ -102,7 +102,7 @@ def refusal(dialect: Dialect, query: TrafficQuery) -> str | None:
 
 def _parts(dialect: Dialect, query: TrafficQuery, direction: Direction, sides: Sequence[Side]) -> list[Part]:
     """The parts that see ``query`` in one direction from one of ``sides``, the first being the most trusted."""
-    seen: list[tuple[View, _Ends, tuple[tuple[str, Side, int], ...]]] = []
+    seen: dict[Hashable, tuple[View, _Ends, tuple[tuple[str, Side, int], ...]]] = {}
     for rank, view in enumerate(dialect.views):
         ends = (view.source, view.destination) if direction is Direction.TO else (view.destination, view.source)
         resource = tuple(identity for identity in ends[0] if _asked(identity, query.kinds))
@@ -115,12 +115,15 @@ def _parts(dialect: Dialect, query: TrafficQuery, direction: Direction, sides: S
         # A view with a fixed source sees some of the callers only, and is no total.
         partial = bool(view.source) and not any(identity.labels for identity in view.source)
         if resource and observed and (peer if query.edges else not partial):
-            seen.append((view, _Ends(resource, peer, _within(resource, ends[0]), _within(peer, ends[1])), observed))
-    observers = [side for _, _, observed in seen for _, side, _ in observed]
+            named = _Ends(resource, peer, _within(resource, ends[0]), _within(peer, ends[1]))
+            # Two views may read the very same series for this question: once is enough.
+            read = _part(view, query, direction, named, observed).requests
+            seen.setdefault((read.metrics, frozenset(read.matchers), resource, peer), (view, named, observed))
+    observers = [side for _, _, observed in seen.values() for _, side, _ in observed]
     several = len(set(observers)) < len(observers)
     return [
         _part(view, query, direction, ends if several or any(item.overlap for item in view.corrections) else ends.whole(), observed)
-        for view, ends, observed in seen
+        for view, ends, observed in seen.values()
     ]
 
 

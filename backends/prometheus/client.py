@@ -1,0 +1,221 @@
+"""The HTTP API of Prometheus and of the stores that speak it: one POST per query, typed answers, every failure named.
+
+Source of the protocol: prometheus/prometheus, docs/querying/api.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Self, TypeVar
+
+import aiohttp
+import msgspec
+
+from backends.prometheus.settings import PrometheusSettings
+from metrics_api import BackendProtocolError, BackendRefused, BackendTimeout, BackendUnavailable
+
+__all__ = ["NativeHistogram", "PrometheusClient", "Series", "Vector"]
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_INFO = "PromQL info:"
+_LARGEST_ANSWER = 1 << 30
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+class NativeHistogram(msgspec.Struct):
+    """A native histogram as the API writes it: ``buckets`` are ``[boundary rule, left, right, count]``."""
+
+    count: str = "0"
+    sum: str = "0"
+    buckets: list[tuple[int, str, str, str]] = []
+
+
+class Series(msgspec.Struct):
+    """One element of a vector: a float or a native histogram."""
+
+    metric: dict[str, str]
+    value: tuple[float, str] | None = None
+    histogram: tuple[float, NativeHistogram] | None = None
+
+
+class _Data(msgspec.Struct):
+    resultType: str = ""  # noqa: N815 the protocol's spelling
+    result: msgspec.Raw = msgspec.Raw(b"[]")
+
+
+class _Envelope(msgspec.Struct):
+    status: str
+    data: _Data | None = None
+    errorType: str = ""  # noqa: N815 the protocol's spelling
+    error: str = ""
+    warnings: list[str] | None = None
+    infos: list[str] | None = None
+
+
+class _Samples(msgspec.Struct):
+    values: list[tuple[float, str]] = []
+
+
+_decode_envelope = msgspec.json.Decoder(_Envelope).decode
+_decode_vector = msgspec.json.Decoder(list[Series]).decode
+_decode_matrix = msgspec.json.Decoder(list[_Samples]).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Vector:
+    """The result of an instant query. ``warnings`` mean that data may be missing; remarks about the query (infos) are not among them."""
+
+    series: list[Series]
+    warnings: tuple[str, ...] = ()
+
+
+class PrometheusClient:
+    """Instant queries to one store, over one pool of connections; open and close it as an async context manager."""
+
+    def __init__(self, settings: PrometheusSettings) -> None:
+        self._settings = settings
+        self._session: aiohttp.ClientSession | None = None
+        self._slots = asyncio.Semaphore(settings.concurrency)
+
+    async def __aenter__(self) -> Self:
+        # Reading the trusted certificates of the system blocks.
+        context = await asyncio.to_thread(self._settings.tls.context) if self._settings.url.startswith("https") else True
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=context, limit=self._settings.concurrency, keepalive_timeout=30),
+            timeout=aiohttp.ClientTimeout(total=None),
+            auto_decompress=True,
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def query(self, promql: str, instant: int) -> Vector:
+        """The vector of ``promql`` at ``instant`` (Unix seconds). Raises :class:`metrics_api.errors.BackendError`."""
+        envelope, result = await self._result(promql, instant, "vector")
+        series = self._decoded(_decode_vector, result)
+        return Vector(series, tuple(text for text in envelope.warnings or () if not text.startswith(_INFO)))
+
+    async def sample_times(self, promql: str, instant: int) -> list[float]:
+        """When the samples of the one series that ``promql``, a range selector, selects were taken; Unix seconds."""
+        _, result = await self._result(promql, instant, "matrix")
+        series = self._decoded(_decode_matrix, result)
+        return [moment for moment, _ in series[0].values] if series else []
+
+    async def _result(self, promql: str, instant: int, shape: str) -> tuple[_Envelope, msgspec.Raw]:
+        async with self._slots, self._failures():
+            status, headers, body = await self._post(
+                {"query": promql, "time": str(instant), "timeout": f"{self._settings.timeout}s"}
+            )
+        envelope = self._envelope(status, headers, body)
+        if envelope.status != "success":
+            raise self._refused(status, envelope, promql)
+        if envelope.infos:
+            logger.debug("source %s remarks: %s", self._settings.name, "; ".join(envelope.infos))
+        data = envelope.data or _Data()
+        if data.resultType != shape:
+            what = f"a {data.resultType}" if data.resultType else "nothing"
+            raise BackendProtocolError(self._settings.name, f"answered {what} where a {shape} was asked for")
+        return envelope, data.result
+
+    def _decoded(self, decode: Callable[[msgspec.Raw], T], result: msgspec.Raw) -> T:
+        try:
+            return decode(result)
+        except _UNREADABLE as error:
+            raise BackendProtocolError(self._settings.name, f"answered a result that cannot be read: {error}") from error
+
+    async def _post(self, form: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
+        if self._session is None:
+            raise BackendUnavailable(self._settings.name, "is closed")
+        # VictoriaMetrics moves instant queries near now back by its latency offset, 30 s, unless told not to cache.
+        # Stores that do not know the parameter ignore it.
+        data = {"nocache": "1", **self._settings.params, **form}
+        credentials = self._settings.credentials
+        async with self._session.post(
+            f"{self._settings.url}/api/v1/query",
+            data=data,
+            headers=await asyncio.to_thread(credentials.headers) if credentials.in_files else credentials.headers(),
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(total=self._settings.timeout),
+        ) as response:
+            body = bytearray()
+            async for chunk in response.content.iter_any():
+                body += chunk
+                if len(body) > _LARGEST_ANSWER:
+                    raise BackendProtocolError(self._settings.name, "sent more than 1 GiB for one query; ask for fewer namespaces")
+            return response.status, response.headers, bytes(body)
+
+    @asynccontextmanager
+    async def _failures(self) -> AsyncIterator[None]:
+        """Every failure of the transport, as the error that says what to do about it."""
+        name, url = self._settings.name, self._settings.url
+        try:
+            yield
+        except TimeoutError as error:
+            raise BackendTimeout(name, f"did not answer within {self._settings.timeout}s") from error
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise BackendRefused(
+                name, f"the certificate of {url} is not trusted; set tls.caFile to the CA that signed it"
+            ) from error
+        except aiohttp.ClientSSLError as error:
+            raise BackendRefused(name, f"TLS with {url} failed; check tls.certFile, tls.keyFile and the port") from error
+        except aiohttp.ClientConnectorError as error:
+            reason = error.os_error.strerror or str(error.os_error)
+            raise BackendUnavailable(name, f"cannot be reached at {url}: {reason}") from error
+        except aiohttp.ClientPayloadError as error:
+            raise BackendProtocolError(name, "broke off in the middle of its answer") from error
+        except aiohttp.ClientResponseError as error:
+            raise BackendProtocolError(name, "answered something that is not HTTP") from error
+        except aiohttp.ClientError as error:
+            # In TLS 1.3 a server looks at our certificate when the handshake is over for us, and hangs up if it does not like it.
+            hint = "; if it asks for a certificate of ours, check tls.certFile" if url.startswith("https") else ""
+            raise BackendUnavailable(name, f"the connection to {url} failed: {type(error).__name__}{hint}") from error
+
+    def _envelope(self, status: int, headers: Mapping[str, str], body: bytes) -> _Envelope:
+        name, url = self._settings.name, self._settings.url
+        if status in (401, 403):
+            raise BackendRefused(
+                name, f"refused our credentials (HTTP {status}); check bearerTokenFile, basicAuth, headers and the tenant"
+            )
+        if status == 429:
+            raise BackendUnavailable(name, "says we ask too much (HTTP 429)", retry_after=_retry_after(headers))
+        if 300 <= status < 400:
+            raise BackendRefused(name, f"redirects {url} elsewhere (HTTP {status}); set url to where the API really is")
+        try:
+            return _decode_envelope(body)
+        except _UNREADABLE as error:
+            if status == 404:
+                raise BackendRefused(name, f"has no query API at {url}/api/v1/query (HTTP 404); does url lack a prefix?") from error
+            if status >= 500:
+                raise BackendUnavailable(name, f"failed (HTTP {status})", retry_after=_retry_after(headers)) from error
+            kind = headers.get("Content-Type", "no content type").partition(";")[0]
+            truncated = body.lstrip()[:1] == b"{" and "truncated" in str(error)
+            what = "half a document" if truncated else f"{kind} that is not the query API's JSON"
+            raise BackendProtocolError(name, f"answered {what} (HTTP {status}); does url point to a Prometheus?") from error
+
+    def _refused(self, status: int, envelope: _Envelope, promql: str) -> Exception:
+        name, reason = self._settings.name, envelope.errorType or f"HTTP {status}"
+        # The text of an error quotes the query: it is for the log, not for whoever asked.
+        logger.warning("source %s failed a query: %s: %s; query=%s", name, reason, envelope.error, promql)
+        if envelope.errorType in ("timeout", "canceled"):
+            return BackendTimeout(name, "gave up on a query that took too long; ask for fewer objects or a shorter window")
+        if envelope.errorType == "unavailable" or status >= 500:
+            return BackendUnavailable(name, f"failed ({reason})")
+        if "too many samples" in envelope.error:
+            return BackendRefused(name, "would have to load too many samples; ask for fewer namespaces or a shorter window")
+        return BackendRefused(name, f"rejected a query ({reason}); the log of the server has it")
+
+
+def _retry_after(headers: Mapping[str, str]) -> int:
+    value = headers.get("Retry-After", "")
+    # client-go repeats a request ten times after that long: what a store asks of us is too long for a person.
+    return min(max(int(value), 1), 5) if value.isdecimal() else 1

@@ -1,0 +1,164 @@
+"""From vectors to numbers: what is no number of requests never becomes one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+
+import pytest
+from aiohttp import web
+
+from backends.prometheus import PrometheusBackend
+from metrics_api import Histogram, ResourceRef, Sample
+from tests.backends.prometheus.queryapi import Asked, QueryApi, query_api, question, series, settings, vector
+
+WEB = {"namespace": "shop", "app": "web"}
+REF = ResourceRef("Deployment", "shop", "web")
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[QueryApi]:
+    async with query_api(lambda _: vector()) as double:
+        yield double
+
+
+def give(counts: list[Mapping[str, object]], buckets: list[Mapping[str, object]]):
+    """A store that has these counts and buckets."""
+
+    def answer(asked: Asked) -> web.Response:
+        if "count(" in asked.promql:
+            return vector(*[element for element in buckets if "histogram" in element][:1])
+        return vector(*(buckets if "latency_ms" in asked.promql else counts))
+
+    return answer
+
+
+async def samples_of(api: QueryApi) -> dict[ResourceRef, Sample]:
+    """What a total over that store is."""
+    async with PrometheusBackend(settings(api)) as source:
+        return {sample.resource: sample for sample in (await source.answer(question())).samples}
+
+
+@pytest.mark.parametrize("value", ["NaN", "+Inf", "-Inf", "Inf", "-1", "-1e-9"])
+async def test_a_count_that_is_no_count_is_as_if_it_were_not_there(api: QueryApi, value: str):
+    api.answer = give([series(value, code="200", **WEB), series("2", code="503", **WEB)], [])
+    sample = (await samples_of(api))[REF]
+    assert (sample.success, sample.failure) == (0.0, 2.0)
+    api.answer = give([series(value, code="200", **WEB)], [])
+    assert await samples_of(api) == {}
+
+
+@pytest.mark.parametrize("value", ["NaN", "+Inf", "-Inf", "-3"])
+async def test_a_bucket_that_is_no_count_makes_the_histogram_coarser(api: QueryApi, value: str):
+    counts = [series("10", code="200", **WEB)]
+    api.answer = give(counts, [series("4", le="5", **WEB), series(value, le="10", **WEB), series("10", le="+Inf", **WEB)])
+    sample = (await samples_of(api))[REF]
+    assert sample.latency == Histogram((0.005, float("inf")), (4.0, 6.0))
+
+
+@pytest.mark.parametrize("value", ["NaN", "+Inf", "-1"])
+async def test_without_the_bucket_of_everything_nothing_is_known(api: QueryApi, value: str):
+    counts = [series("10", code="200", **WEB)]
+    for last in ([], [series(value, le="+Inf", **WEB)]):
+        api.answer = give(counts, [series("4", le="5", **WEB), series("9", le="10", **WEB), *last])
+        sample = (await samples_of(api))[REF]
+        assert sample.success == 10.0
+        assert sample.latency is None
+
+
+@pytest.mark.parametrize("le", ["five", "", "NaN"])
+async def test_a_bound_that_is_no_number_is_left_out(api: QueryApi, le: str):
+    api.answer = give([], [series("4", le=le, **WEB), series("6", le="5.0", **WEB), series("10", le="+Inf", **WEB)])
+    sample = (await samples_of(api))[REF]
+    assert sample.latency == Histogram((0.005, float("inf")), (6.0, 4.0))
+
+
+async def test_bounds_are_compared_as_numbers(api: QueryApi):
+    buckets = [
+        series("10", le="+Inf", **WEB),
+        series("6", le="1e1", **WEB),
+        series("9", le="100.0", **WEB),
+        series("4", le="5", **WEB),
+    ]
+    api.answer = give([], buckets)
+    sample = (await samples_of(api))[REF]
+    assert sample.latency == Histogram((0.005, 0.01, 0.1, float("inf")), (4.0, 2.0, 3.0, 1.0))
+
+
+async def test_buckets_that_fall_back_are_raised(api: QueryApi):
+    api.answer = give([], [series("4", le="5", **WEB), series("3.9", le="10", **WEB), series("10", le="+Inf", **WEB)])
+    sample = (await samples_of(api))[REF]
+    assert sample.latency == Histogram((0.005, 0.01, float("inf")), (4.0, 0.0, 6.0))
+
+
+async def test_series_that_do_not_move_are_zero_and_have_no_percentile(api: QueryApi):
+    api.answer = give([series("0", code="200", **WEB)], [series("0", le="5", **WEB), series("0", le="+Inf", **WEB)])
+    sample = (await samples_of(api))[REF]
+    assert (sample.success, sample.failure) == (0.0, 0.0)
+    assert sample.latency is not None
+    assert sample.latency.quantile(0.5) is None
+
+
+async def test_no_series_is_no_sample(api: QueryApi):
+    assert await samples_of(api) == {}
+
+
+async def test_series_that_name_nobody_are_nobodys(api: QueryApi):
+    api.answer = give([series("5", code="200", app="web"), series("5", code="200", namespace="shop"), series("5", code="200")], [])
+    assert await samples_of(api) == {}
+
+
+async def test_an_answer_in_any_order_is_the_same(api: QueryApi):
+    counts = [series("5", code="200", **WEB), series("1", code="500", **WEB), series("2", code="404", **WEB)]
+    buckets = [series("4", le="5", **WEB), series("8", le="+Inf", **WEB)]
+    api.answer = give(counts, buckets)
+    forwards = await samples_of(api)
+    api.answer = give(counts[::-1], buckets[::-1])
+    assert await samples_of(api) == forwards
+    assert (forwards[REF].success, forwards[REF].failure) == (7.0, 1.0)
+
+
+NATIVE = {"count": "10", "sum": "123.5", "buckets": [[0, "1", "2", "4"], [0, "2", "4", "5"], [0, "8", "16", "1"]]}
+
+
+async def test_a_native_histogram_is_read(api: QueryApi):
+    api.answer = give([series("10", code="200", **WEB)], [series(histogram=NATIVE, **WEB)])
+    sample = (await samples_of(api))[REF]
+    assert sample.latency is not None
+    assert sample.latency.quantile(0.4) == pytest.approx(0.002)
+    assert sample.latency.quantile(0.9) == pytest.approx(0.004)
+    assert sample.latency.quantile(1.0) == pytest.approx(0.016)
+
+
+@pytest.mark.parametrize("count", ["NaN", "+Inf", "-2"])
+async def test_a_native_bucket_that_is_no_count_is_left_out(api: QueryApi, count: str):
+    odd = NATIVE | {"buckets": [*NATIVE["buckets"], [0, "16", "32", count]]}
+    api.answer = give([], [series(histogram=odd, **WEB)])
+    sample = (await samples_of(api))[REF]
+    assert sample.latency is not None
+    assert sample.latency.total == 10.0
+
+
+async def test_a_native_histogram_without_buckets_has_no_percentile(api: QueryApi):
+    api.answer = give([series("0", code="200", **WEB)], [series(histogram={"count": "0", "sum": "0"}, **WEB)])
+    sample = (await samples_of(api))[REF]
+    assert sample.latency is None or sample.latency.quantile(0.5) is None
+
+
+async def test_native_and_classic_histograms_of_one_workload_add_up(api: QueryApi):
+    classic = [series("5", le="4", **WEB), series("10", le="16", **WEB), series("10", le="+Inf", **WEB)]
+    api.answer = give([], [*classic, series(histogram=NATIVE, **WEB)])
+    sample = (await samples_of(api))[REF]
+    assert sample.latency is not None
+    assert sample.latency.total == 20.0
+    assert sample.latency.quantile(0.7) == pytest.approx(0.004)
+
+
+async def test_a_native_histogram_where_a_count_was_asked_for_counts_nothing(api: QueryApi):
+    api.answer = give([series(histogram=NATIVE, code="200", **WEB), series("3", code="503", **WEB)], [])
+    sample = (await samples_of(api))[REF]
+    assert (sample.success, sample.failure) == (0.0, 3.0)
+
+
+async def test_counts_are_fractions_until_they_are_shown(api: QueryApi):
+    api.answer = give([series("9.473684210526315", code="200", **WEB)], [])
+    assert (await samples_of(api))[REF].success == 9.473684210526315
