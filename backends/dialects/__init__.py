@@ -3,9 +3,9 @@
 from backends.dialects.dialect import Correction, Dialect, Observer, Outcome, OutcomeRule, View
 from backends.dialects.identity import HOST, Identity
 from backends.dialects.interpret import Rows, interpret
-from backends.dialects.load import builtin_dialects, load_dialect, parse_dialect
+from backends.dialects.load import builtin_dialects, load_dialect, parse_dialect, read_dialect
 from backends.dialects.matcher import Comparison, Matcher, equal, one_of, parse_matchers
-from backends.dialects.plan import Part, Read, Reading, plan, refusal
+from backends.dialects.plan import Part, Read, Reading, omissions, plan, refusal
 
 __all__ = [
     "HOST",
@@ -26,9 +26,11 @@ __all__ = [
     "equal",
     "interpret",
     "load_dialect",
+    "omissions",
     "one_of",
     "parse_dialect",
     "parse_matchers",
     "plan",
+    "read_dialect",
     "refusal",
 ]

@@ -13,7 +13,7 @@ from backends.dialects.matcher import parse_matchers
 from metrics_api import ANY_WORKLOAD, RESOURCE_TYPES, BadConfiguration, Side, type_of_kind
 from metrics_api.document import Node, Problems, parse_document
 
-__all__ = ["builtin_dialects", "load_dialect", "parse_dialect"]
+__all__ = ["builtin_dialects", "load_dialect", "parse_dialect", "read_dialect"]
 
 
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
@@ -48,6 +48,16 @@ def load_dialect(name: str) -> Dialect:
     except UnicodeDecodeError as error:
         raise BadConfiguration([f'dialect file "{name}" is not UTF-8 text']) from error
     return parse_dialect(text, name)
+
+
+def read_dialect(node: Node) -> Dialect | None:
+    """The dialect a configuration names; None when there were mistakes, which go to the node's problems."""
+    try:
+        return load_dialect(node.text())
+    except BadConfiguration as error:
+        for problem in error.problems:
+            node.problem(problem)
+        return None
 
 
 def parse_dialect(text: str, file: str) -> Dialect:

@@ -7,7 +7,7 @@ its snapshots; both give rows by the values of the labels ``Read.by``.
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import reduce
 
@@ -16,7 +16,7 @@ from backends.dialects.identity import HOST, Identity
 from backends.dialects.matcher import Matcher, one_of
 from metrics_api import WORKLOAD_KINDS, Direction, Side, TrafficQuery
 
-__all__ = ["Part", "Read", "Reading", "plan", "refusal"]
+__all__ = ["Part", "Read", "Reading", "omissions", "plan", "refusal"]
 
 _PEERS_WHEN_UNNAMED = ("Service", HOST)
 _COARSE = ("Namespace", "Node", "Service")
@@ -98,6 +98,14 @@ def refusal(dialect: Dialect, query: TrafficQuery) -> str | None:
         what = f"peers of {kinds} as {query.peer_kind}"
     side = f" at the {query.side}" if query.side else ""
     return f"dialect {dialect.name} has no series that tell {what}{side}"
+
+
+def omissions(dialect: Dialect, query: TrafficQuery) -> tuple[str, ...]:
+    """What an answer to ``query`` lacks whatever the traffic is: of edges in both directions, the one the dialect cannot tell."""
+    if not query.edges or query.direction is not None:
+        return ()
+    halves = (refusal(dialect, replace(query, direction=direction)) for direction in Direction)
+    return tuple(half for half in halves if half is not None)
 
 
 def _parts(dialect: Dialect, query: TrafficQuery, direction: Direction, sides: Sequence[Side]) -> list[Part]:

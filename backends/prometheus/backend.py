@@ -10,7 +10,7 @@ from statistics import median
 from types import TracebackType
 from typing import Self
 
-from backends.dialects import Read, Reading, Rows, equal, interpret, plan, refusal
+from backends.dialects import Read, Reading, Rows, equal, interpret, omissions, plan, refusal
 from backends.prometheus.client import PrometheusClient
 from backends.prometheus.promql import HistogramForm, query_of, selector
 from backends.prometheus.rows import rows_of
@@ -65,6 +65,7 @@ class PrometheusBackend:
         else:
             samples = ()
         incomplete = bool(warnings)
+        warnings |= dict.fromkeys(f'source "{self.name}": {text}' for text in omissions(self._settings.dialect, query))
         if (hint := await self._too_short(query)) is not None:
             warnings[hint] = None
         return Answer(samples, query.instant, query.window, tuple(warnings), incomplete=incomplete)

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from backends.dialects import Dialect, load_dialect
+from backends.dialects import Dialect, read_dialect
 from backends.transport import KEYS as TRANSPORT_KEYS
 from backends.transport import Credentials, TlsSettings, read_credentials, read_tls
-from metrics_api import BadConfiguration, parse_duration
+from metrics_api import parse_duration
 from metrics_api.document import Node
 
 __all__ = ["PrometheusSettings", "read_settings"]
@@ -50,7 +50,7 @@ class PrometheusSettings:
 def read_settings(node: Node, name: str) -> PrometheusSettings | None:
     """Settings from an entry of ``backends``; mistakes go to the node's problems, and None says that there were too many."""
     entries = node.mapping(KEYS, required=("url", "dialect"))
-    dialect = _dialect(entries["dialect"]) if "dialect" in entries else None
+    dialect = read_dialect(entries["dialect"]) if "dialect" in entries else None
     url = entries["url"].read(_url, "") if "url" in entries else ""
     timeout = entries["timeout"].read(_whole_seconds, 10) if "timeout" in entries else 10
     credentials, tls = read_credentials(node, entries, name), read_tls(entries)
@@ -60,15 +60,6 @@ def read_settings(node: Node, name: str) -> PrometheusSettings | None:
     if dialect is None or not url:
         return None
     return PrometheusSettings(name, url, dialect, timeout, credentials, tls, params, interval, concurrency)
-
-
-def _dialect(node: Node) -> Dialect | None:
-    try:
-        return load_dialect(node.text())
-    except BadConfiguration as error:
-        for problem in error.problems:
-            node.problem(problem)
-        return None
 
 
 def _url(text: str) -> str:

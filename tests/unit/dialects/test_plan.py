@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from backends.dialects import Read, load_dialect, parse_dialect, plan, refusal
+from backends.dialects import Read, load_dialect, omissions, parse_dialect, plan, refusal
 from metrics_api import WORKLOAD_KINDS, Direction, Side, TrafficQuery, Window
 
 TOTAL = TrafficQuery(("Deployment",), Window(30), 0, namespace="shop", name="web")
@@ -231,3 +231,12 @@ def test_callers_that_are_all_unknown_answer_no_question_about_peers():
         "small.yaml",
     )
     assert refusal(dialect, EDGES) == "dialect small: nobody says who called"
+
+
+def test_the_half_of_an_edge_answer_that_cannot_be_told_is_named():
+    consul, linkerd = load_dialect("consul"), load_dialect("linkerd")
+    both = TrafficQuery(kinds=("Deployment",), window=Window(30), instant=0, edges=True)
+    (missing,) = omissions(consul, both)
+    assert missing == "dialect consul has no series that tell traffic of Deployment with each caller"
+    assert omissions(consul, replace(both, direction=Direction.TO)) == ()
+    assert omissions(linkerd, both) == ()
