@@ -13,8 +13,8 @@ demo: $(READY) ## a small real mesh, served to kubectl; Ctrl-C ends it
 test: lint parts ## all checks and all tests, against the real parts
 	$(BIN)/python -m pytest
 
-unit: $(READY) ## the fast part: pure code, no servers of others
-	$(BIN)/python -m pytest -m "not real" tests
+unit: $(READY) ## the fast part: pure code and documentation
+	$(BIN)/python -m pytest tests/unit tests/properties tests/test_docs.py tests/test_surface.py
 
 lint: $(READY) ## style, types, import contracts
 	$(BIN)/ruff check .

@@ -130,10 +130,10 @@ def merge(histograms: Sequence[Histogram]) -> Histogram:
     cumulative count of that part known. Needs at least one histogram.
     """
     first = histograms[0]
+    if len(histograms) == 1:
+        return first
     exponential = all(part.exponential for part in histograms if part.bounds)
     if all(part.bounds == first.bounds and part.floor == first.floor for part in histograms):
-        if len(histograms) == 1:
-            return first
         counts = tuple(map(math.fsum, zip(*(part.counts for part in histograms), strict=True)))
         return Histogram(first.bounds, counts, first.floor, exponential)
     known = [_KnownCounts(part) for part in histograms]

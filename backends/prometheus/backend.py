@@ -10,6 +10,8 @@ from statistics import median
 from types import TracebackType
 from typing import Self
 
+import msgspec
+
 from backends.dialects import Read, Reading, Rows, equal, interpret, omissions, plan, refusal
 from backends.prometheus.client import PrometheusClient
 from backends.prometheus.promql import HistogramForm, query_of, selector
@@ -80,6 +82,8 @@ class PrometheusBackend:
         vector = await self._client.query(query_of(read, query.window, form), query.instant)
         try:
             rows = rows_of(read, vector.series)
+        except msgspec.MsgspecError as error:
+            raise BackendProtocolError(self.name, f"answered a result that cannot be read: {error}") from error
         except ValueError as error:
             raise BackendProtocolError(self.name, "answered a value that is not a number") from error
         return rows, [f'source "{self.name}" warns: {text}' for text in vector.warnings]
@@ -112,7 +116,7 @@ class PrometheusBackend:
         found = (await self._client.query(f"topk(1, {series})", instant)).series
         if not found:
             return 0.0
-        labels = found[0].metric
+        labels = found[0].labels
         only = [equal(label, value) for label, value in labels.items() if label != "__name__"]
         times = await self._client.sample_times(f"{selector(labels.get('__name__', ''), only)}[10m]", instant)
         return round(median(later - earlier for earlier, later in pairwise(times))) if len(times) > 1 else 0.0

@@ -84,6 +84,31 @@ async def test_bounds_are_compared_as_numbers(api: QueryApi):
     assert sample.latency == Histogram((0.005, 0.01, 0.1, float("inf")), (4.0, 2.0, 3.0, 1.0))
 
 
+async def test_one_bound_spelt_in_two_ways_is_one_bucket(api: QueryApi):
+    buckets = [series(count, le=le, **WEB) for le, count in (("5", "4"), ("5.0", "2"), ("10", "8"), ("+Inf", "10"))]
+    api.answer = give([], buckets)
+    assert (await samples_of(api))[REF].latency == Histogram((0.005, 0.01, float("inf")), (6.0, 2.0, 2.0))
+
+
+async def test_the_order_of_labels_does_not_matter(api: QueryApi):
+    here, there = {"app": "web", "namespace": "shop"}, {"namespace": "shop", "app": "web"}
+    buckets = [
+        {"metric": {"le": "5", **here}, "value": [0, "4"]},
+        {"metric": {**there, "le": "10"}, "value": [0, "6"]},
+        {"metric": {"app": "web", "le": "+Inf", "namespace": "shop"}, "value": [0, "10"]},
+    ]
+    api.answer = give([], buckets)
+    assert (await samples_of(api))[REF].latency == Histogram((0.005, 0.01, float("inf")), (4.0, 2.0, 4.0))
+
+
+@pytest.mark.parametrize("name", ['x","le":"5', '"le":"5"', "le", '\\"le\\":\\"5\\"', "a\nb"])
+async def test_a_name_that_looks_like_a_bound_is_a_name(api: QueryApi, name: str):
+    labels = {"namespace": "shop", "app": name}
+    api.answer = give([], [series("4", le="5", **labels), series("10", le="+Inf", **labels)])
+    sample = (await samples_of(api))[REF._replace(name=name)]
+    assert sample.latency == Histogram((0.005, float("inf")), (4.0, 6.0))
+
+
 async def test_buckets_that_fall_back_are_raised(api: QueryApi):
     api.answer = give([], [series("4", le="5", **WEB), series("3.9", le="10", **WEB), series("10", le="+Inf", **WEB)])
     sample = (await samples_of(api))[REF]
