@@ -1,0 +1,88 @@
+"""Processes a benchmark needs, started on free ports of loopback and stopped by their id, and what they cost."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["LOOPBACK", "Process", "free_port", "running"]
+
+LOOPBACK = "127.0.0.1"
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PATIENCE = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A running server. ``url`` is where it answers."""
+
+    pid: int
+    url: str
+
+    def cpu_seconds(self) -> float:
+        """Processor time it used so far, in user and system mode together."""
+        # The name of the command, in parentheses, may hold spaces: the numbers are counted from behind it.
+        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS
+
+    def peak_memory(self) -> int:
+        """Bytes of the largest resident size it ever had."""
+        for line in Path(f"/proc/{self.pid}/status").read_text(encoding="utf-8").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+        return 0
+
+
+def free_port() -> int:
+    """A port of loopback nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running(
+    command: Sequence[str], port: int, ready: str, log: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[Process]:
+    """A server that listens on ``port``, from the moment the path ``ready`` answers; its output goes to ``log``."""
+    url = f"http://{LOOPBACK}:{port}"
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **(environment or {})})
+        try:
+            _await(process, url + ready, log)
+            yield Process(process.pid, url)
+        finally:
+            process.terminate()
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310 loopback
+            response.read()
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return False
+    return True
+
+
+def _await(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    end = time.monotonic() + _PATIENCE
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            raise SystemExit(f"{process.args!r} ended at once:\n{log.read_text(encoding='utf-8', errors='replace')[-2000:]}")
+        if _answers(url):
+            return
+        time.sleep(0.05)
+    raise SystemExit(f"{url} did not answer within {_PATIENCE:.0f}s:\n{log.read_text(encoding='utf-8', errors='replace')[-2000:]}")

@@ -1,0 +1,57 @@
+"""Measures what the design promises, on this machine, and prints it: ``python bench/run.py [--quick] [--only NAME]``.
+
+Nothing passes or fails here: a machine that is busy or slow is no reason for a red build. What the figures mean is in bench/README.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from answers import compare
+from clients import crowd
+from fleet import Fleet
+from memory import answer_meanwhile
+from scaling import scale
+from stores import Store, prometheus
+
+_WITH_STORE: dict[str, Callable[..., None]] = {"answers": compare, "clients": crowd, "memory": answer_meanwhile}
+_ALONE: dict[str, Callable[..., None]] = {"scaling": scale}
+
+
+def main() -> None:
+    """Run what is asked for, all of it by default."""
+    parser = argparse.ArgumentParser(description="Measure what the design promises.")
+    parser.add_argument("--only", choices=(*_WITH_STORE, *_ALONE), help="one benchmark instead of all")
+    parser.add_argument("--quick", action="store_true", help="less data and fewer rounds: a minute instead of four")
+    options = parser.parse_args()
+    start = time.monotonic()
+    load = os.getloadavg()[0]
+    print(f"{datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} processors, load {load:.1f} before the start")
+
+    def wanted(benchmarks: dict[str, Callable[..., None]]) -> list[Callable[..., None]]:
+        return [measure for name, measure in benchmarks.items() if options.only in (None, name)]
+
+    if measures := wanted(_WITH_STORE):
+        with prometheus(Fleet(5, 20, 4) if options.quick else Fleet(10, 40, 4)) as store:
+            _describe(store, start)
+            for measure in measures:
+                measure(store, quick=options.quick)
+    for measure in wanted(_ALONE):
+        measure(quick=options.quick)
+    print(f"\n{time.monotonic() - start:.0f} s in all, load {os.getloadavg()[0]:.1f} at the end")
+
+
+def _describe(store: Store, start: float) -> None:
+    fleet = store.fleet
+    print(
+        f"Prometheus scrapes {fleet.namespaces} namespaces with {fleet.deployments} deployments each that call {fleet.callees} others: "
+        f"{store.series:,} series, ready after {time.monotonic() - start:.0f} s"
+    )
+
+
+if __name__ == "__main__":
+    main()

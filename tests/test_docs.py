@@ -1,0 +1,147 @@
+"""The documentation stays true: what it lists is what there is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from apiservice.main import _parser
+from apiservice.settings import OPTIONS
+from backends.dialects import builtin_dialects, load_dialect, parse_dialect, refusal
+from backends.prometheus import settings as prometheus
+from backends.scrape import settings as scrape
+from metrics_api import Direction, Edge, ResourceRef, TrafficMetrics, TrafficQuery, Window
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md"), *(ROOT / "deploy").glob("*.md"), *(ROOT / "bench").glob("*.md")])
+PACKAGES = ("metrics_api", "backends", "apiservice", "kubectl_traffic")
+
+ROWS = {
+    "workloads": "Deployment",
+    "pods": "Pod",
+    "namespaces": "Namespace",
+    "services": "Service",
+    "nodes": "Node",
+    "trafficsplits": "TrafficSplit",
+}
+
+
+def text(page: str) -> str:
+    return (ROOT / page).read_text(encoding="utf-8")
+
+
+def can(dialect: str, kind: str, direction: Direction | None = None) -> bool:
+    query = TrafficQuery(kinds=(kind,), window=Window(30), instant=0, edges=direction is not None, direction=direction)
+    return refusal(load_dialect(dialect), query) is None
+
+
+def support(dialect: str, kind: str) -> str:
+    words = ["received"] if can(dialect, kind) else []
+    words += [direction.value for direction in (Direction.TO, Direction.FROM) if can(dialect, kind, direction)]
+    return ", ".join(words) or "-"
+
+
+@pytest.mark.parametrize("page", ["docs/dialects.md", "README.md"])
+def test_the_support_table_is_what_the_dialects_can_answer(page: str):
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text(page).splitlines() if line.startswith("|")]
+    header = next(row for row in rows if row[1:] and set(row[1:]) == set(builtin_dialects()))
+    written = {row[0]: dict(zip(header[1:], row[1:], strict=True)) for row in rows if row[0] in ROWS and len(row) == len(header)}
+    assert written == {name: {dialect: support(dialect, kind) for dialect in header[1:]} for name, kind in ROWS.items()}
+
+
+def test_every_key_of_the_configuration_is_documented():
+    page = text("docs/configuration.md")
+    keys = {option.key for option in OPTIONS} | set(prometheus.KEYS) | set(scrape.KEYS)
+    assert sorted(key for key in keys if f"`{key}`" not in page) == []
+
+
+def test_the_documented_defaults_are_the_defaults():
+    page = text("docs/configuration.md")
+    for key, default in re.findall(r"^\| `(\w+)` \| `([^`]+)` \|", page, re.MULTILINE):
+        option = next((option for option in OPTIONS if option.key == key), None)
+        if option is not None:
+            assert default == _default(option.section, key), key
+
+
+def _default(section: str, key: str) -> str:
+    from apiservice import settings  # noqa: PLC0415 beside what reads it
+
+    made = {"server": settings.ServerSettings(), "kubernetes": settings.KubernetesSettings(), "metrics": settings.MetricsSettings()}
+    value = getattr(made[section], re.sub(r"[A-Z]", lambda letter: f"_{letter[0].lower()}", key))
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value}s" if key == "refresh" else str(value)
+
+
+def test_the_map_names_every_module_and_no_other():
+    listed = set(re.findall(r"^\| `([\w/.-]+)` \|", text("docs/architecture.md"), re.MULTILINE))
+    there = {str(path.relative_to(ROOT)) for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
+    there -= {path for path in there if path.endswith(("__init__.py", "__main__.py"))}
+    assert {path for path in listed if path.endswith(".py")} == there
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path):
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_example_of_a_dialect_is_one():
+    example = next(block for block in _blocks("docs/dialects.md", "yaml") if block.startswith("name: linkerd"))
+    assert parse_dialect(example, "example").views[0].requests == "response_total"
+
+
+def test_the_example_of_an_object_is_what_is_sent():
+    example = yaml.load(next(_blocks("docs/api.md", "yaml")), Loader=yaml.BaseLoader)  # noqa: S506 every scalar stays text
+    row = TrafficMetrics(
+        name="web",
+        namespace="shop",
+        resource=ResourceRef("Deployment", "shop", "web"),
+        edge=Edge(),
+        instant=1795300000,
+        window=Window(30),
+        p99=10_000,
+        p90=10_000,
+        p50=10_000,
+        success=100_000,
+        failure=3_000,
+        labels={"app": "web"},
+    )
+    sent = row.wire()
+    assert example["metrics"] == sent["metrics"]
+    assert example["edge"] == sent["edge"]
+    assert example.keys() == sent.keys()
+
+
+def _blocks(page: str, language: str) -> Iterator[str]:
+    return iter(re.findall(rf"```{language}\n(.*?)```", text(page), re.DOTALL))
+
+
+def test_commands_in_the_documentation_exist():
+    targets = set(re.findall(r"^([a-z]+):", text("Makefile"), re.MULTILINE))
+    for page in PAGES:
+        body = page.read_text(encoding="utf-8")
+        assert set(re.findall(r"`make ([a-z]+)`", body)) <= targets, page
+        for flag in re.findall(r"trafficmetrics serve[^\n`]*?(--[a-z-]+)", body):
+            assert flag in _parser_help(), (page, flag)
+
+
+def _parser_help() -> str:
+    commands = next(action for action in _parser()._actions if isinstance(action.choices, dict))
+    return str(commands.choices["serve"].format_help())
+
+
+def test_the_licence_is_that_of_the_package():
+    assert "Apache License" in text("LICENSE")
+    assert 'license = "Apache-2.0"' in text("pyproject.toml")
+
+
+def test_the_changelog_knows_the_version():
+    version = re.search(r'^version = "([^"]+)"', text("pyproject.toml"), re.MULTILINE)
+    assert version is not None
+    assert f"## [{version[1]}]" in text("CHANGELOG.md")
