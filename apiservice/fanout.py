@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
-from cachetools import LRUCache
+from cachetools import TTLCache
 
 from apiservice.flight import SingleFlight
 from metrics_api import Answer, Backend, BackendError, Sample, TrafficQuery, Unsupported, Window
@@ -17,33 +17,39 @@ __all__ = ["Fanout", "Gathered"]
 
 logger = logging.getLogger(__name__)
 
-_SAMPLES_KEPT = 200_000
-"""How many samples finished answers may hold together."""
+_SAMPLES_KEPT = 50_000
+"""How many samples finished answers may hold together; one takes about 1 KiB."""
 
 Observe = Callable[[str, str, float], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """What all sources together say: of several sources with a row, the first in the configuration gives it."""
+    """What all sources together say: of several sources with a row, the first in the configuration gives it.
+
+    ``asked`` is a source to name when something is missing: the first that failed, or else the first that was asked.
+    """
 
     samples: tuple[Sample, ...]
     instant: int
     window: Window
     warnings: tuple[str, ...]
     incomplete: bool
+    asked: str = ""
 
 
 class Fanout:
-    """Asks backends, and remembers answers. A query names its instant, so an answer to it never goes stale; it only falls out.
+    """Asks backends, and remembers answers for ``keep`` seconds, whole or not.
+
+    A query names its instant, and when that is past nobody asks it again.
 
     ``observe`` is told source, outcome (``ok`` or the name of the error) and seconds of every question asked of a source.
     """
 
-    def __init__(self, backends: Sequence[Backend], observe: Observe | None = None) -> None:
+    def __init__(self, backends: Sequence[Backend], observe: Observe | None = None, keep: float = 5.0) -> None:
         self._backends = tuple(backends)
         self._observe = observe
-        self._kept: LRUCache[TrafficQuery, Gathered] = LRUCache(_SAMPLES_KEPT, getsizeof=lambda held: 1 + len(held.samples))
+        self._kept: TTLCache[TrafficQuery, Gathered] = TTLCache(_SAMPLES_KEPT, keep, getsizeof=lambda held: 1 + len(held.samples))
         self._flights: SingleFlight[Gathered] = SingleFlight()
         self._troubles: dict[str, str] = {}
 
@@ -77,9 +83,10 @@ class Fanout:
             warnings=tuple(
                 dict.fromkeys([*(error.message for error in failures), *(text for answer in answers for text in answer.warnings)])
             ),
+            asked=failures[0].backend if failures else able[0].name,
             incomplete=bool(failures) or any(answer.incomplete for answer in answers),
         )
-        if not gathered.incomplete and len(gathered.samples) < _SAMPLES_KEPT:
+        if len(gathered.samples) < _SAMPLES_KEPT:
             self._kept[query] = gathered
         return gathered
 

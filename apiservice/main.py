@@ -70,9 +70,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
-    except TrafficError as error:
-        print(f"trafficmetrics: {error.message}", file=sys.stderr)
+    except (TrafficError, BaseExceptionGroup) as error:
+        known = _first_known(error)
+        if known is None:
+            raise
+        print(f"trafficmetrics: {known.message}", file=sys.stderr)
         return 1
+
+
+def _first_known(error: BaseException) -> TrafficError | None:
+    """The error to tell of those a group of tasks ended with: one this project raises on purpose."""
+    if isinstance(error, BaseExceptionGroup):
+        return next((known for each in error.exceptions if (known := _first_known(each)) is not None), None)
+    return error if isinstance(error, TrafficError) else None
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -89,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.set_defaults(run=_serve)
 
     demo = commands.add_parser("demo", help="a small mesh of real Envoys, scraped directly, served to kubectl", allow_abbrev=False)
-    demo.add_argument("--port", type=int, default=0, metavar="PORT", help="port on loopback to serve on; a free one by default")
+    demo.add_argument("--port", type=_port, default=0, metavar="PORT", help="port on loopback to serve on; a free one by default")
     demo.add_argument("--simulate", action="store_true", help="simulate the proxies instead of starting Envoys")
     demo.set_defaults(run=_demo)
 
@@ -170,7 +180,18 @@ def _source_of_flags(flags: Mapping[str, str], environment: Mapping[str, str], p
     if not any(given.values()):
         return []
     entry = {"name": "prometheus", "type": "prometheus", **{key: value for key, value in given.items() if value}}
-    return [Node({key: Node(value, f"--{key}", 0, "", problems) for key, value in entry.items()}, "flags", 0, "", problems)]
+    flag_of = {"url": "--prometheus-url", "dialect": "--dialect"}
+    nodes = {key: Node(value, flag_of.get(key, "flags"), 0, "", problems) for key, value in entry.items()}
+    for key in flag_of.keys() - entry.keys():
+        problems.add(flag_of[key], "is missing: --prometheus-url and --dialect go together")
+        return []
+    return [Node(nodes, "flags", 0, "", problems)]
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f'"{text}" is not a port: a number from 0 to 65535')
+    return int(text)
 
 
 def _run(main_task: Coroutine[Any, Any, None]) -> None:
@@ -204,7 +225,7 @@ async def serving(
         cluster = await stack.enter_async_context(_cluster(settings.kubernetes, settings.metrics.default_workload_kind))
         for backend in backends:
             await stack.enter_async_context(backend)
-        fanout = Fanout(backends, telemetry.observe_source)
+        fanout = Fanout(backends, telemetry.observe_source, settings.metrics.refresh)
         service = TrafficService(fanout, objects or cluster.objects, settings.metrics.refresh)
         sources = [Check(f"source-{backend.name}", partial(fanout.trouble, backend.name), required=False) for backend in backends]
         app = build_app(

@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from multidict import MultiMapping
+
 from apiservice.requestinfo import RequestInfo
 from metrics_api import (
+    ANY_WORKLOAD,
     RESOURCE_TYPES,
     WORKLOAD_KINDS,
     BadQuery,
@@ -86,7 +89,7 @@ class Question:
             name=("" if self.qualified else self.name) or self.fields.required(named) or "",
             edges=self.edges,
             direction=Direction(direction) if direction and self.edges else None,
-            side=Side(side) if side and self.edges else None,
+            side=Side(side) if side else None,
             peer_kind=self.peer_kind,
             peer=ResourceRef(
                 "",
@@ -117,6 +120,7 @@ def parse_question(info: RequestInfo, query: Mapping[str, str], window: Window) 
     if row is None:
         raise NotFound(f"{plural}.{GROUP}", name)
     edges = of_namespace or info.subresource == EDGES
+    peer_kind, fields = _level(query.get("edgeKind", ""), fields)
     return Question(
         resource=plural,
         kinds=(row.kind,),
@@ -125,7 +129,7 @@ def parse_question(info: RequestInfo, query: Mapping[str, str], window: Window) 
         name=name,
         single=bool(name) and not edges,
         edges=edges,
-        peer_kind=_peer_kind(query.get("edgeKind", ""), fields),
+        peer_kind=peer_kind,
         include_idle=_boolean("includeIdle", query.get("includeIdle", "false")),
         labels=labels,
         fields=fields,
@@ -137,24 +141,25 @@ def _qualified(
 ) -> Question:
     """A question to ``trafficmetrics``, whose rows are named ``deployment.web`` and ``deployment.web.to.deployment.api``."""
     name = _name_in_path(info)
-    wanted = name or fields.required("metadata.name") or ""
     edges = fields.mentions("edge.") and not _is_total(fields)
     kinds = _kinds(fields)
-    if wanted:
-        kind, dot, rest = wanted.partition(".")
-        row = type_of_kind(kind)
-        if row is None or not dot or not rest:
-            if name:
-                # kubectl asks so when it takes the names of another resource's rows for names of this one.
-                told = f'{TRAFFIC_METRICS}.{GROUP} "{wanted}" not found: names here begin with a kind, such as deployment.{wanted}'
-                raise NotFound(f"{TRAFFIC_METRICS}.{GROUP}", wanted, told)
-            row = None
-        if row is not None:
-            kinds = tuple(known for known in (row.kind,) if not fields.mentions("resource.kind") or known in kinds) or kinds
-            separators = (f".{direction.value}." for direction in Direction)
-            edges = edges or any(separator in rest for separator in separators)
-            if not edges and fields.required("resource.name") is None:
-                fields = FieldSelector((*fields.terms, FieldTerm("resource.name", rest, equal=True)))
+    peer_kind, fields = _level(query.get("edgeKind", ""), fields)
+    row = _row_named(name or fields.required("metadata.name") or "")
+    if row is None and name:
+        # kubectl asks so when it takes the names of another resource's rows for names of this one.
+        told = f'{TRAFFIC_METRICS}.{GROUP} "{name}" not found: names here begin with a kind, such as deployment.{name}'
+        raise NotFound(f"{TRAFFIC_METRICS}.{GROUP}", name, told)
+    if row is not None:
+        kinds = tuple(kind for kind in (row.kind,) if not fields.mentions("resource.kind") or kind in kinds) or kinds
+        edges = edges or bool(row.peer)
+        peer_kind = peer_kind or row.peer_kind
+        if not edges:
+            fields = FieldSelector((*fields.terms, FieldTerm("resource.name", row.rest, equal=True)))
+    for kind in kinds:
+        # They are in no namespace: whoever may list in one must not read the cluster through it.
+        served = type_of_kind(kind)
+        if served is not None and not served.namespaced:
+            raise BadQuery(f"{TRAFFIC_METRICS} are in namespaces and a {kind} is not: get {served.plural}.{GROUP}")
     return Question(
         resource=TRAFFIC_METRICS,
         kinds=kinds,
@@ -164,11 +169,36 @@ def _qualified(
         single=bool(name),
         edges=edges,
         qualified=True,
-        peer_kind=_peer_kind(query.get("edgeKind", ""), fields),
+        peer_kind=peer_kind,
         include_idle=_boolean("includeIdle", query.get("includeIdle", "false")),
         labels=labels,
         fields=fields,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _RowName:
+    """``deployment.web`` or ``deployment.web.to.pod.api-1``: kind, the rest, and of an edge the part about the peer and its kind."""
+
+    kind: str
+    rest: str
+    peer: str = ""
+    peer_kind: str = ""
+
+
+def _row_named(text: str) -> _RowName | None:
+    """What a row of this name is about; None when no row has such a name."""
+    word, _, rest = text.partition(".")
+    row = type_of_kind(word)
+    if row is None or not rest:
+        return None
+    for direction in Direction:
+        before, _, peer = rest.partition(f".{direction.value}.")
+        if before and peer:
+            level = type_of_kind(peer.partition(".")[0])
+            natural = level is None or level.kind in WORKLOAD_KINDS
+            return _RowName(row.kind, rest, peer, "" if natural or level is None else level.kind)
+    return _RowName(row.kind, rest)
 
 
 def fields_of(row: TrafficMetrics) -> dict[str, str]:
@@ -212,13 +242,21 @@ def _fields(text: str, info: RequestInfo, *, qualified: bool) -> FieldSelector:
 
 def _window(query: Mapping[str, str], fields: FieldSelector, default: Window) -> Window:
     """The window asked for: parameter ``window``, its older name ``t``, or the field ``window``; they must not contradict each other."""
-    if any(term.field == "window" and not term.equal for term in fields.terms):
+    terms = [term for term in fields.terms if term.field == "window"]
+    if any(not term.equal for term in terms):
         raise BadQuery("a window is chosen with window=5m; != has no meaning for it")
-    given = [text for text in (query.get("window"), query.get("t"), fields.required("window")) if text is not None]
-    windows = {Window.parse(text) for text in given}
+    given = [text for name in ("window", "t") for text in _all_of(query, name)]
+    windows = {Window.parse(text) for text in (*given, *(term.value for term in terms))}
     if len(windows) > 1:
         raise BadQuery(f"different windows are asked for: {', '.join(sorted(map(str, windows)))}")
     return windows.pop() if windows else default
+
+
+def _all_of(query: Mapping[str, str], name: str) -> list[str]:
+    """Every value of a parameter, which may be given more than once."""
+    if isinstance(query, MultiMapping):
+        return list(query.getall(name, []))
+    return [query[name]] if name in query else []
 
 
 def _is_total(fields: FieldSelector) -> bool:
@@ -235,22 +273,25 @@ def _kinds(fields: FieldSelector) -> tuple[str, ...]:
     return tuple(kind for kind in WORKLOAD_KINDS if kind not in refused) or WORKLOAD_KINDS
 
 
-def _kind(text: str, field: str) -> str:
+def _kind(text: str, field: str, also: str = "") -> str:
     row = type_of_kind(text) or type_of_plural(text.lower())
     if row is None:
-        raise BadQuery(f'{field}: "{text}" is not a kind; known are {", ".join(row.kind for row in RESOURCE_TYPES)}')
+        raise BadQuery(f'{field}: "{text}" is not a kind; known are {also}{", ".join(row.kind for row in RESOURCE_TYPES)}')
     return row.kind
 
 
-def _peer_kind(text: str, fields: FieldSelector) -> str:
-    """The level peers are wanted at: ``edgeKind`` (a plural or a kind), else that of the one kind of peer that is selected.
+def _level(text: str, fields: FieldSelector) -> tuple[str, FieldSelector]:
+    """The level peers are wanted at, and what must hold for them.
 
-    ``workloads``, the natural level of workloads, is left to the sources.
+    ``edgeKind`` is ``workloads``, a plural or a kind. A kind of workload is a choice among workloads: every peer is one of some kind.
+    Without it, the one kind of peer that is selected says the level.
     """
-    if text and text != "workloads":
-        return _kind(text, "edgeKind")
-    selected = fields.required("edge.resource.kind") or ""
-    return "" if text or selected in WORKLOAD_KINDS else selected
+    if text == "workloads":
+        return ANY_WORKLOAD, fields
+    kind = _kind(text, "edgeKind", "workloads, ") if text else fields.required("edge.resource.kind") or ""
+    if kind not in WORKLOAD_KINDS or (text and kind == "ReplicaSet"):
+        return kind, fields
+    return ANY_WORKLOAD, FieldSelector((*fields.terms, FieldTerm("edge.resource.kind", kind, equal=True)))
 
 
 def _boolean(name: str, text: str) -> bool:

@@ -77,13 +77,13 @@ async def background(chores: Sequence[Callable[[], Awaitable[None]]]) -> AsyncIt
 
 @asynccontextmanager
 async def until_stopped(lifecycle: Lifecycle, delay: int = 0) -> AsyncIterator[None]:
-    """Run the block until SIGTERM or SIGINT: wherever it is then, it is cancelled, and what it has entered is left in order.
+    """Run the block until SIGTERM, SIGINT or SIGHUP: wherever it is then, it is cancelled, and what it has entered is left in order.
 
     The block goes on for ``delay`` seconds after the signal, not ready any more, so that whoever sends requests here learns to send
     them elsewhere. A second signal does not wait for what is under way: it interrupts the leaving, too.
     """
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    signals = (signal.SIGTERM, signal.SIGINT)
+    signals = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
     def stop() -> None:
         logger.info("told to stop: finishing what is under way")

@@ -55,7 +55,7 @@ class TrafficService:
         samples = [sample for sample in samples if sample.resource.kind in question.kinds]
         rows = _rows(question, query, samples, gathered, view)
         if question.edges and question.name and not rows:
-            await self._require(question, view)
+            await self._require(question, view, gathered)
         warnings = [*gathered.warnings, *view.warnings, *naming]
         if question.labels:
             warnings += _check_labels(rows, view)
@@ -67,7 +67,7 @@ class TrafficService:
         if question.single:
             rows = [row for row in rows if row.name == question.name]
             if not rows:
-                raise _missing(question, view)
+                raise _missing(question, view, gathered)
         return Result(
             rows=tuple(rows),
             instant=gathered.instant,
@@ -76,13 +76,13 @@ class TrafficService:
             incomplete=gathered.incomplete,
         )
 
-    async def _require(self, question: Question, view: ObjectView) -> None:
+    async def _require(self, question: Question, view: ObjectView, gathered: Gathered) -> None:
         """An object without edges has an empty list of them; NotFound is for one that does not exist."""
         exists = view.exists(ResourceRef(question.kinds[0], question.namespace, question.name))
         if exists is None:
             await self.answer(replace(question, edges=False, single=True, fields=FieldSelector(), labels=LabelSelector()))
         elif not exists:
-            raise _missing(question, view)
+            raise _missing(question, view, gathered)
 
     async def _named(self, samples: Iterable[Sample], view: ObjectView) -> tuple[list[Sample], tuple[str, ...]]:
         """The samples with workloads known by name alone turned into objects."""
@@ -134,8 +134,11 @@ def _in_scope(resource: ResourceRef, query: TrafficQuery) -> bool:
     )
 
 
-def _missing(question: Question, view: ObjectView) -> TrafficError:
-    """Nothing of that name; unless it could not be looked up, which is no statement about existence."""
+def _missing(question: Question, view: ObjectView, gathered: Gathered) -> TrafficError:
+    """Nothing of that name; unless not everybody could be asked, which is no statement about existence."""
+    resource = ResourceRef(question.kinds[0], question.namespace, question.fields.required("resource.name") or question.name)
+    if gathered.incomplete and view.exists(resource) is None:
+        return BackendUnavailable(gathered.asked, f"whether it exists is not known: {'; '.join(gathered.warnings)}")
     if view.warnings:
         return BackendUnavailable("kubernetes", "; ".join(view.warnings))
     return NotFound(f"{question.resource}.{GROUP}", question.name)

@@ -69,6 +69,7 @@ _VALUED = frozenset(
         "--chunk-size",
         "--template",
         "--field-selector",
+        "--v",
         "-v",
     ]
 )
@@ -97,6 +98,10 @@ def kubectl_arguments(arguments: Sequence[str]) -> list[str]:
     kind, _, name = (subject[0] if subject else "").partition("/")
     row = _resource(kind) if kind else None
     window = [f"window={line.window}"] if line.window else []
+    if edges and name and not window and not line.terms and not line.direction:
+        return ["get", f"{row.plural}.{GROUP}" if row else "trafficmetrics", name, "--subresource=edges", *line.rest]
+    if edges and row and not row.namespaced:
+        raise BadQuery(f"edges of {row.plural} are those of one by name, without further choice: kubectl traffic edges {kind}/NAME")
     if edges:
         terms = [f"resource.kind={row.kind}"] if row else []
         terms += [f"resource.name={name}"] if name else []

@@ -31,14 +31,31 @@ Placer = Callable[[tuple[str, ...]], Place | None]
 
 
 def interpret(parts: Sequence[Part], query: TrafficQuery, results: Mapping[Read, Rows], source: str) -> tuple[Sample, ...]:
-    """The samples that answer ``query``: of several observers of the same requests, the best one."""
+    """The samples that answer ``query``: of several observers of the same requests, the best one.
+
+    Callers of whom a view says no more than that they are outside the mesh are nobody that another view has seen, even where that one
+    cannot name a caller either: both are "unknown", and they are added.
+    """
     chosen: dict[Hashable, Sample] = {}
+    outside: list[Sample] = []
     for part in parts:
+        if part.peer and not any(identity.labels for identity in part.peer):
+            outside += [sample for _, sample in _samples(part, query, results, source)]
+            continue
         for within, sample in _samples(part, query, results, source):
             key = (sample.about, sample.side, within)
             if key not in chosen or sample.trust < chosen[key].trust:
                 chosen[key] = sample
-    return tuple(best_observers(roll_up(_equally_trusted(chosen.values()))))
+    seen = best_observers(roll_up(_equally_trusted(chosen.values())))
+    return tuple(roll_up(_alike([*outside, *seen]))) if outside else tuple(seen)
+
+
+def _alike(samples: Collection[Sample]) -> Iterator[Sample]:
+    """The samples, those about the same thing with the side and trust of the first."""
+    first: dict[Hashable, Sample] = {}
+    for sample in samples:
+        held = first.setdefault(sample.about, sample)
+        yield replace(sample, side=held.side, trust=held.trust)
 
 
 def _equally_trusted(samples: Collection[Sample]) -> Iterator[Sample]:

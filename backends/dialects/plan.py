@@ -14,7 +14,7 @@ from functools import reduce
 from backends.dialects.dialect import Dialect, View
 from backends.dialects.identity import HOST, Identity
 from backends.dialects.matcher import Matcher, one_of
-from metrics_api import WORKLOAD_KINDS, Direction, Side, TrafficQuery
+from metrics_api import ANY_WORKLOAD, WORKLOAD_KINDS, Direction, Side, TrafficQuery
 
 __all__ = ["Part", "Read", "Reading", "omissions", "plan", "refusal"]
 
@@ -80,8 +80,9 @@ def plan(dialect: Dialect, query: TrafficQuery) -> list[list[Part]]:
     for direction in directions:
         near = (Side.CLIENT, Side.SERVER) if direction is Direction.TO else (Side.SERVER, Side.CLIENT)
         parts += _parts(dialect, query, direction, tuple(side for side in near if query.side in (None, side)))
-    # Callers of whom only "unknown" can be said do not make a question about peers answerable.
-    return [parts] if any(identity.labels for part in parts for identity in part.peer) else []
+    # Callers of whom only "unknown" can be said do not make a question about peers answerable; they may be all there is at one side.
+    told = any(identity.labels for part in parts for identity in part.peer)
+    return [parts] if told or (parts and query.side is not None and not query.peer_kind) else []
 
 
 def refusal(dialect: Dialect, query: TrafficQuery) -> str | None:
@@ -146,16 +147,17 @@ def _asked(identity: Identity, kinds: Sequence[str]) -> bool:
 
 def _peers(identities: Sequence[Identity], query: TrafficQuery) -> tuple[Identity, ...]:
     """The identities of a peer at the level asked for, then those that at least name it; empty when the level cannot be told."""
-    level = query.peer_kind or (query.kinds[0] if query.kinds[0] in ("Namespace", "Node", "Pod") else "")
-    if not level:
+    level = query.peer_kind or (query.kinds[0] if query.kinds[0] in ("Namespace", "Node", "Pod") else ANY_WORKLOAD)
+    if level == ANY_WORKLOAD:
         wanted = [identity for identity in identities if _asked(identity, WORKLOAD_KINDS)]
     else:
         wanted = [identity for identity in identities if _asked(identity, (level,))]
         if not wanted and query.peer_kind:
             # A constant end (an unmeshed caller) belongs to every level.
             return tuple(identity for identity in identities if identity.kind == HOST and not identity.labels)
-        if level in ("Pod", "Node"):
-            wanted += [identity for identity in identities if _asked(identity, WORKLOAD_KINDS)]
+        if level != "Namespace":
+            # What has no name at that level still has one of its own.
+            wanted += [identity for identity in identities if identity not in wanted and _asked(identity, WORKLOAD_KINDS)]
     rest = [
         identity
         for identity in identities

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -182,7 +183,7 @@ class PrometheusClient:
         except aiohttp.ClientSSLError as error:
             raise BackendRefused(name, f"TLS with {url} failed; check tls.certFile, tls.keyFile and the port") from error
         except aiohttp.ClientConnectorError as error:
-            reason = error.os_error.strerror or str(error.os_error)
+            reason = os.strerror(error.os_error.errno) if error.os_error.errno else str(error.os_error)
             raise BackendUnavailable(name, f"cannot be reached at {url}: {reason}") from error
         except aiohttp.ClientPayloadError as error:
             raise BackendProtocolError(name, "broke off in the middle of its answer") from error

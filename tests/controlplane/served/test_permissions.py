@@ -111,3 +111,11 @@ async def test_an_impersonated_reader_sees_what_the_reader_sees(api: Api):
     refused = await api.proxied(f"{GV}/namespaces/data/deployments", headers=headers)
     assert refused.status == 403
     assert 'User "ann" cannot list' in refused.document["message"]
+
+
+@pytest.mark.parametrize("kind", ["Namespace", "Node"])
+async def test_a_reader_of_a_namespace_does_not_read_the_cluster_through_it(api: Api, kind: str):
+    run = await api.kubectl("get", "tm", "-n", "shop", "--field-selector", f"resource.kind={kind}", user=SHOP_READER)
+    assert run.code == 1
+    assert run.stdout == ""
+    assert "trafficmetrics are in namespaces" in run.stderr

@@ -5,16 +5,17 @@ from __future__ import annotations
 from urllib.parse import parse_qsl, unquote
 
 import pytest
+from multidict import MultiDict
 
 from apiservice.question import Question, parse_question
 from apiservice.requestinfo import parse_request
-from metrics_api import WORKLOAD_KINDS, BadQuery, Direction, NotFound, ResourceRef, Side, Window
+from metrics_api import ANY_WORKLOAD, WORKLOAD_KINDS, BadQuery, Direction, NotFound, ResourceRef, Side, Window
 
 ROOT = "/apis/metrics.smi-spec.io/v1alpha1"
 
 
 def ask(path: str, query: str = "") -> Question:
-    parameters = dict(parse_qsl(query, keep_blank_values=True))
+    parameters = MultiDict(parse_qsl(query, keep_blank_values=True))
     return parse_question(parse_request("GET", f"{ROOT}/{unquote(path)}", parameters), parameters, Window(30))
 
 
@@ -106,7 +107,34 @@ def test_selectors_narrow_what_sources_read() -> None:
 def test_a_kind_of_peer_that_is_selected_is_the_level_wanted() -> None:
     assert ask("trafficmetrics", "fieldSelector=edge.resource.kind=service").peer_kind == "Service"
     assert ask("namespaces/shop/deployments/web/edges", "edgeKind=pods").peer_kind == "Pod"
-    assert ask("namespaces/shop/deployments/web/edges", "edgeKind=workloads").peer_kind == ""
+    assert ask("namespaces/shop/edges", "edgeKind=workloads").peer_kind == ANY_WORKLOAD
+    assert ask("namespaces/shop/deployments/web/edges").peer_kind == ""
+
+
+def test_a_kind_of_workload_is_a_choice_among_the_workloads():
+    question = ask("namespaces/shop/deployments/web/edges", "edgeKind=statefulsets")
+    assert question.peer_kind == ANY_WORKLOAD
+    assert question.fields.required("edge.resource.kind") == "StatefulSet"
+
+
+@pytest.mark.parametrize(
+    ("name", "level"), [("deployment.web.from.pod.api-1", "Pod"), ("deployment.web.to.deployment.api", ""), ("pod.a.to.x.com", "")]
+)
+def test_the_name_of_an_edge_says_the_level_of_its_peer(name: str, level: str) -> None:
+    assert ask(f"namespaces/shop/trafficmetrics/{name}").peer_kind == level
+    assert ask("trafficmetrics", f"fieldSelector=metadata.name={name}").peer_kind == level
+
+
+@pytest.mark.parametrize("kind", ["Namespace", "Node"])
+def test_what_is_in_no_namespace_is_not_read_through_one(kind: str) -> None:
+    for path, query in (
+        ("namespaces/shop/trafficmetrics", f"fieldSelector=resource.kind={kind}"),
+        (f"namespaces/shop/trafficmetrics/{kind.lower()}.other", ""),
+        (f"namespaces/shop/trafficmetrics/{kind.lower()}.other.from.{kind.lower()}.shop", ""),
+        ("namespaces/shop/trafficmetrics", f"fieldSelector=metadata.name={kind.lower()}.other"),
+    ):
+        with pytest.raises(BadQuery, match="are in namespaces"):
+            ask(path, query)
 
 
 @pytest.mark.parametrize("parameter", ["window=2m", "t=2m", "fieldSelector=window=2m", "window=120s&t=2m0s"])
@@ -125,6 +153,8 @@ def test_a_window_is_chosen_by_any_of_its_names(parameter: str) -> None:
         "window=",
         "t=banana",
         "window=1m&t=2m",
+        "window=1m&window=2m",
+        "fieldSelector=window=1m,window=2m",
         "fieldSelector=window!=1m",
         "labelSelector=a in (",
         "fieldSelector=spec.x=1",

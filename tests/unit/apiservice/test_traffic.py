@@ -271,10 +271,26 @@ async def test_the_next_refresh_asks_again():
     assert [query.instant for query in source.asked] == [100, 105]
 
 
-async def test_an_incomplete_answer_is_not_kept():
+async def test_an_incomplete_answer_is_asked_for_once_in_a_refresh_too():
     source = Source((total(WEB),), warnings=("half of it is missing",))
     service = TrafficService(Fanout([source]), CLUSTER, refresh=5, clock=lambda: 103.7)
     question = parse_question(parse_request("GET", f"{ROOT}/deployments", {}), {}, Window(30))
     for _ in range(2):
         assert (await service.answer(question)).incomplete
-    assert len(source.asked) == 2
+    assert len(source.asked) == 1
+
+
+async def test_an_answer_of_a_past_refresh_takes_no_memory():
+    fanout = Fanout([Source((total(WEB),))], keep=0.05)
+    for instant in range(3):
+        await fanout.gather(TrafficQuery(kinds=("Deployment",), window=Window(30), instant=instant))
+    await asyncio.sleep(0.06)
+    await fanout.gather(TrafficQuery(kinds=("Deployment",), window=Window(30), instant=9))
+    assert len(fanout._kept) == 1
+
+
+async def test_absence_is_not_claimed_while_a_source_that_may_know_is_down():
+    sources = [Source(error=BackendUnavailable("aws", "is down"), name="aws"), Source()]
+    for path in ("deployments/nope", "deployments/nope/edges"):
+        with pytest.raises(BackendUnavailable, match="whether it exists is not known"):
+            await answer(sources, STANDALONE, f"namespaces/shop/{path}")

@@ -276,3 +276,28 @@ def test_an_unmeshed_caller_is_unknown_in_linkerd():
     results[unmeshed.requests] = {("shop", "web", "success"): 5.0}
     (sample,) = interpret(parts, query, results, "mesh")
     assert (sample.peer, sample.side, sample.success, sample.failure) == (UNKNOWN, Side.SERVER, 5.0, 0.0)
+
+
+def outside_and_inside(query: TrafficQuery, *series: Series) -> list[Sample]:
+    """The samples of Linkerd, whose callee sees that somebody outside the mesh called, and whose caller's labels may not name it."""
+    parts = plan(load_dialect("linkerd"), query)[0]
+    results: dict[Read, Rows] = {read: rows(read, {"response_total": list(series)}) for part in parts for read in part.reads}
+    return list(interpret(parts, query, results, "mesh"))
+
+
+def test_callers_that_nobody_can_name_are_added_and_none_is_dropped():
+    callee = {"dst_namespace": "shop", "dst_deployment": "web", "classification": "success"}
+    bare = {"direction": "outbound", "namespace": "shop", "pod": "bare-1", **callee}
+    unmeshed = {"direction": "inbound", "tls": "no_identity", "namespace": "shop", "deployment": "web", "classification": "success"}
+    named = {"direction": "outbound", "namespace": "shop", "deployment": "api", **callee}
+    found = outside_and_inside(replace(FROM, namespace="shop", name="web"), (bare, 5.0), (unmeshed, 9.0), (named, 10.0))
+    assert {sample.peer.name: (sample.success, sample.side) for sample in found} == {
+        "unknown": (14.0, Side.SERVER),
+        "api": (10.0, Side.CLIENT),
+    }
+
+
+def test_what_only_the_server_saw_is_told_when_its_side_is_asked_for():
+    unmeshed = {"direction": "inbound", "tls": "no_identity", "namespace": "shop", "deployment": "web", "classification": "success"}
+    (sample,) = outside_and_inside(replace(FROM, side=Side.SERVER), (unmeshed, 9.0))
+    assert (sample.peer, sample.success) == (UNKNOWN, 9.0)

@@ -23,6 +23,8 @@ from metrics_api import BadQuery
         ("--window=30s --context prod", "get trafficmetrics --field-selector window=30s --context prod"),
         ("namespaces/shop", "get namespaces.metrics.smi-spec.io shop"),
         ("edges", "get trafficmetrics --field-selector edge.resource.name!="),
+        ("edges deploy/web -n shop", "get deployments.metrics.smi-spec.io web --subresource=edges -n shop"),
+        ("edges ns/shop --v 6", "get namespaces.metrics.smi-spec.io shop --subresource=edges --v 6"),
         (
             "edges deployment/web --to -n shop",
             "get trafficmetrics --field-selector resource.kind=Deployment,resource.name=web,edge.direction=to -n shop",
@@ -38,7 +40,19 @@ def test_a_line_becomes_a_kubectl_line(line: str, expected: str):
 
 
 @pytest.mark.parametrize(
-    "line", ["gizmo", "deploy web", "--to", "edges --to --from", "--window 1d", "--window", "-n", "edges deploy/web extra"]
+    "line",
+    [
+        "gizmo",
+        "deploy web",
+        "--to",
+        "edges --to --from",
+        "--window 1d",
+        "--window",
+        "-n",
+        "edges deploy/web extra",
+        "edges ns",
+        "edges node/n1 --to",
+    ],
 )
 def test_a_line_that_makes_no_sense_is_refused(line: str):
     with pytest.raises(BadQuery):
