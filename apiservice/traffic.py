@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import cast
 
 from apiservice.fanout import Fanout, Gathered
@@ -22,6 +23,7 @@ from metrics_api import (
     TrafficError,
     TrafficMetrics,
     TrafficQuery,
+    aside,
     best_observers,
     idle,
     normalise,
@@ -53,7 +55,7 @@ class TrafficService:
         gathered, view = await _both(self._fanout.gather(query), self._objects.view(question.kinds, query.namespace, query.name))
         samples, naming = await self._named(gathered.samples, view)
         samples = [sample for sample in samples if sample.resource.kind in question.kinds]
-        rows = _rows(question, query, samples, gathered, view)
+        rows = await aside(len(samples), partial(_rows, question, query, samples, gathered, view))
         if question.edges and question.name and not rows:
             await self._require(question, view, gathered)
         warnings = [*gathered.warnings, *view.warnings, *naming]

@@ -1,4 +1,4 @@
-"""Measures what the design promises, on this machine, and prints it: ``python bench/run.py [--quick] [--only NAME]``.
+"""Measures on this machine how fast and how frugal answers are, and prints it: ``python bench/run.py [--quick] [--only NAME]``.
 
 Nothing passes or fails here: a machine that is busy or slow is no reason for a red build. What the figures mean is in bench/README.md.
 """
@@ -24,7 +24,7 @@ _ALONE: dict[str, Callable[..., None]] = {"scaling": scale}
 
 def main() -> None:
     """Run what is asked for, all of it by default."""
-    parser = argparse.ArgumentParser(description="Measure what the design promises.")
+    parser = argparse.ArgumentParser(description="Measure how fast and how frugal answers are.")
     parser.add_argument("--only", choices=(*_WITH_STORE, *_ALONE), help="one benchmark instead of all")
     parser.add_argument("--quick", action="store_true", help="less data and fewer rounds: a minute instead of four")
     options = parser.parse_args()

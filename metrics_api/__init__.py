@@ -39,7 +39,7 @@ from metrics_api.resources import (
 from metrics_api.rollup import best_observers, rename, roll_up
 from metrics_api.sample import Answer, Sample
 from metrics_api.selector import LabelSelector, Operator, Requirement
-from metrics_api.together import together
+from metrics_api.together import aside, together
 from metrics_api.window import Window, format_duration, parse_duration
 
 __all__ = [
@@ -81,6 +81,7 @@ __all__ = [
     "TrafficQuery",
     "Unsupported",
     "Window",
+    "aside",
     "best_observers",
     "format_duration",
     "idle",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-__all__ = ["together"]
+__all__ = ["aside", "together"]
 
 T = TypeVar("T")
+
+_MANY = 5_000
 
 
 async def together(*calls: Coroutine[Any, Any, T]) -> list[T]:
@@ -22,6 +24,14 @@ async def together(*calls: Coroutine[Any, Any, T]) -> list[T]:
     except BaseExceptionGroup as errors:
         raise _first(errors) from None
     return [task.result() for task in tasks]
+
+
+async def aside(size: int, work: Callable[[], T]) -> T:
+    """The result of ``work``; done in a thread when it is about ``size`` > 5 000 rows, so that others get their turn meanwhile.
+
+    A large answer takes hundreds of milliseconds to put together, and health is asked for in between.
+    """
+    return await asyncio.to_thread(work) if size > _MANY else work()
 
 
 def _first(error: BaseException) -> BaseException:

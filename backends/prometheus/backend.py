@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from itertools import pairwise
 from statistics import median
 from types import TracebackType
@@ -17,7 +18,7 @@ from backends.prometheus.client import PrometheusClient
 from backends.prometheus.promql import HistogramForm, query_of, selector
 from backends.prometheus.rows import rows_of
 from backends.prometheus.settings import PrometheusSettings
-from metrics_api import Answer, BackendError, BackendProtocolError, TrafficQuery, format_duration, together
+from metrics_api import Answer, BackendError, BackendProtocolError, TrafficQuery, aside, format_duration, together
 
 __all__ = ["PrometheusBackend"]
 
@@ -61,7 +62,8 @@ class PrometheusBackend:
             reads = dict.fromkeys(read for part in stage for read in part.reads)
             results, said = await self._read(list(reads), query)
             warnings |= dict.fromkeys(said)
-            samples = interpret(stage, query, results, self.name)
+            size = sum(len(rows) for rows in results.values())
+            samples = await aside(size, partial(interpret, stage, query, results, self.name))
             if samples:
                 break
         else:
@@ -81,7 +83,7 @@ class PrometheusBackend:
         form = await self._form(read, query.instant)
         vector = await self._client.query(query_of(read, query.window, form), query.instant)
         try:
-            rows = rows_of(read, vector.series)
+            rows = await aside(len(vector.series), partial(rows_of, read, vector.series))
         except msgspec.MsgspecError as error:
             raise BackendProtocolError(self.name, f"answered a result that cannot be read: {error}") from error
         except ValueError as error:

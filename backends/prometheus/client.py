@@ -11,13 +11,14 @@ import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Self, TypeVar
 
 import aiohttp
 import msgspec
 
 from backends.prometheus.settings import PrometheusSettings
-from metrics_api import BackendProtocolError, BackendRefused, BackendTimeout, BackendUnavailable
+from metrics_api import BackendProtocolError, BackendRefused, BackendTimeout, BackendUnavailable, aside
 
 __all__ = ["NativeHistogram", "PrometheusClient", "Series", "Vector"]
 
@@ -26,6 +27,9 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _INFO = "PromQL info:"
+_SERIES_BYTES = 150
+"""About how many bytes a series takes in an answer."""
+
 _LARGEST_ANSWER = 1 << 30
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
@@ -116,7 +120,8 @@ class PrometheusClient:
     async def query(self, promql: str, instant: int) -> Vector:
         """The vector of ``promql`` at ``instant`` (Unix seconds). Raises :class:`metrics_api.errors.BackendError`."""
         envelope, result = await self._result(promql, instant, "vector")
-        series = self._decoded(_decode_vector, result)
+        size = len(memoryview(result)) // _SERIES_BYTES
+        series = await aside(size, partial(self._decoded, _decode_vector, result))
         return Vector(series, tuple(text for text in envelope.warnings or () if not text.startswith(_INFO)))
 
     async def sample_times(self, promql: str, instant: int) -> list[float]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 
-from metrics_api import BadQuery, together
+from metrics_api import BadQuery, aside, together
 
 
 async def value(number: int, after: asyncio.Event | None = None) -> int:
@@ -45,3 +46,8 @@ async def test_the_first_error_is_raised_as_it_is_and_the_others_have_ended():
 
 async def test_no_calls_have_no_results():
     assert await together() == []
+
+
+@pytest.mark.parametrize(("size", "elsewhere"), [(10, False), (100_000, True)], ids=["small", "large"])
+async def test_large_work_leaves_others_their_turn(size: int, elsewhere: bool):  # noqa: FBT001 a case
+    assert (await aside(size, threading.get_ident) != threading.get_ident()) is elsewhere
