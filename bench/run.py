@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -28,6 +30,8 @@ def main() -> None:
     parser.add_argument("--only", choices=(*_WITH_STORE, *_ALONE), help="one benchmark instead of all")
     parser.add_argument("--quick", action="store_true", help="less data and fewer rounds: a minute instead of four")
     options = parser.parse_args()
+    # Told to end, it still ends what it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     start = time.monotonic()
     load = os.getloadavg()[0]
     print(f"{datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} processors, load {load:.1f} before the start")
