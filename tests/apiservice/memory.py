@@ -11,6 +11,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from apiservice.answering import Service
 from apiservice.app import AppOptions, build_app
 from apiservice.authorization import Decision
 from apiservice.health import Health
@@ -148,7 +149,7 @@ def parse(info: RequestInfo, query: Mapping[str, str]) -> Question:
 
 @asynccontextmanager
 async def serving(
-    service: Memory | None = None,
+    service: Service | None = None,
     door: Door | None = None,
     *,
     options: AppOptions = OPTIONS,
