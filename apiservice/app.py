@@ -8,31 +8,24 @@ answered from memory.
 from __future__ import annotations
 
 import asyncio
-import logging
-import re
-import time
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from http import HTTPStatus
 
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
 
 from apiservice.about import About
 from apiservice.answering import Answering, Parse, Service
 from apiservice.authorization import Authorizer
 from apiservice.discovery import Discovery
-from apiservice.encoding import encode
+from apiservice.envelope import INFO, envelope, failures_as_status, stamp
 from apiservice.health import Health
 from apiservice.identity import Authenticator
 from apiservice.listoptions import parse_timeout
-from apiservice.negotiate import Encoding
 from apiservice.openapi import OpenAPI
 from apiservice.paging import Pager
-from apiservice.requestinfo import RequestInfo, parse_request
+from apiservice.requestinfo import RequestInfo
 from apiservice.static import Pages
-from apiservice.status import entity_too_large, forbidden, method_not_allowed, status_for, unknown_path
+from apiservice.status import entity_too_large, forbidden, method_not_allowed, unknown_path
 from apiservice.telemetry import Telemetry
 from metrics_api.objects import LatencyUnit
 
@@ -40,11 +33,6 @@ __all__ = ["LARGEST_BODY", "AppOptions", "build_app"]
 
 LARGEST_BODY = 3 * 1024 * 1024
 """Bytes of a request body that are accepted, the limit of Kubernetes. Nothing here reads a body, but old clients send one."""
-
-_LOG = logging.getLogger(__name__)
-_INFO = web.RequestKey("info", RequestInfo)
-_AUDIT = web.RequestKey("audit", str)
-_AUDIT_ID = re.compile(r"[\x21-\x7e]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +75,8 @@ def build_app(
     pages.append(About(options.version, pages))
     answering = Answering(service, parse, pager or Pager(), options.unit, options.max_in_flight)
     front = _Front(authenticator, authorizer, answering, pages)
-    app = web.Application(middlewares=[_envelope(telemetry), _failures_as_status], client_max_size=LARGEST_BODY)
+    app = web.Application(middlewares=[envelope(telemetry), failures_as_status], client_max_size=LARGEST_BODY)
+    app.on_response_prepare.append(stamp)
     # (?s) because a decoded path may hold a line break.
     app.router.add_route("*", "/{path:(?s:.*)}", front.handle)
     return app
@@ -104,7 +93,7 @@ class _Front:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         async with asyncio.timeout(parse_timeout(request.query)):
-            info = request[_INFO]
+            info = request[INFO]
             user = await self._authenticator.authenticate(request)
             decision = await self._authorizer.authorize(user, info, request.query)
             if not decision.allowed:
@@ -123,55 +112,6 @@ class _Front:
                     raise method_not_allowed(info)
                 return response
         raise unknown_path()
-
-
-def _envelope(telemetry: Telemetry) -> Middleware:
-    """What every response has, whatever happened: the audit id, the caching rule, and its place in the metrics."""
-
-    @web.middleware
-    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        start = time.perf_counter()
-        info = request[_INFO] = parse_request(request.method, request.path, request.query)
-        with telemetry.in_flight(info):
-            response = await handler(request)
-        response.headers["Audit-Id"] = _audit_id(request)
-        response.headers["Server"] = "trafficmetrics"
-        response.headers.setdefault("Cache-Control", "no-cache, private")
-        response.headers.setdefault("X-Content-Type-Options", "nosniff")
-        seconds = time.perf_counter() - start
-        telemetry.observe_request(info, response.status, seconds, response.content_length or 0)
-        _LOG.debug(
-            "request verb=%s path=%s status=%d seconds=%.4f audit=%s",
-            info.verb,
-            request.rel_url.raw_path,
-            response.status,
-            seconds,
-            _audit_id(request),
-        )
-        return response
-
-    return middleware
-
-
-def _audit_id(request: web.Request) -> str:
-    """The id under which the log and the control plane know the request: the one it came with, or a new one."""
-    if _AUDIT not in request:
-        given = request.headers.get("Audit-Id", "")
-        request[_AUDIT] = given if _AUDIT_ID.fullmatch(given) else str(uuid.uuid4())
-    return request[_AUDIT]
-
-
-@web.middleware
-async def _failures_as_status(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """The one place where errors become responses."""
-    try:
-        return await handler(request)
-    except Exception as error:  # noqa: BLE001
-        status = status_for(error, request[_INFO], _audit_id(request))
-        if status.code == HTTPStatus.INTERNAL_SERVER_ERROR:
-            _LOG.error("%s %s failed, audit ID %s", request.method, request.rel_url.raw_path, _audit_id(request), exc_info=error)
-        headers = {"Content-Type": Encoding.JSON.value, **status.headers()}
-        return web.Response(status=status.code, body=encode(status.document(), Encoding.JSON), headers=headers)
 
 
 async def _refuse_large_body(request: web.Request) -> None:
