@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from aiohttp import web
-from multidict import CIMultiDict
 
+from apiservice.bodies import Bodies
 from apiservice.catalog import locate
-from apiservice.encoding import GZIP_ABOVE, accepts_gzip, compress
-from apiservice.listoptions import parse_list_options
-from apiservice.negotiate import LIST_TRANSFORMS, OBJECT_TRANSFORMS, accept_of, negotiate, wants_pretty
+from apiservice.listoptions import ListOptions, parse_list_options
+from apiservice.negotiate import LIST_TRANSFORMS, OBJECT_TRANSFORMS, Encoding, Transform, accept_of, negotiate, wants_pretty
 from apiservice.paging import Page, Pager, question_key
-from apiservice.representation import Style, include_object, mark_incomplete, represent_list, represent_object
+from apiservice.representation import Style, include_object, represent_list, represent_object
 from apiservice.requestinfo import RequestInfo
 from apiservice.result import Result
-from apiservice.status import method_not_allowed, too_many_requests, watch_not_supported
-from apiservice.warning import warning_headers
-from metrics_api.objects import LatencyUnit, resource_version
+from apiservice.status import method_not_allowed, watch_not_supported
+from apiservice.telemetry import Telemetry
+from apiservice.watching import OLDEST, Feeds, Watching, parse_watch_options
+from metrics_api.objects import LatencyUnit, TrafficMetrics, resource_version
 from metrics_api.resources import ResourceRef
 
 __all__ = ["Answering", "Parse", "Question", "Service"]
+
+_AHEAD = 3.0
+"""Seconds waited for a version that another replica has given out already."""
 
 
 class Question(Protocol):
@@ -52,8 +57,11 @@ class Question(Protocol):
 class Service(Protocol):
     """Whoever knows the answers."""
 
-    async def answer(self, question: Any) -> Result:
-        """The rows, sorted; exactly one for a question that is ``single``. Raises :mod:`metrics_api.errors`."""
+    async def answer(self, question: Any, instant: int | None = None) -> Result:
+        """The rows, sorted; exactly one for a question that is ``single``. Raises :mod:`metrics_api.errors`.
+
+        They are as of ``instant``, in Unix seconds, which may be past; None is the latest there is.
+        """
         ...
 
 
@@ -62,63 +70,100 @@ Parse = Callable[[RequestInfo, Mapping[str, str]], Question]
 
 
 class Answering:
-    """Answers resource requests. At most ``max_in_flight`` are worked on at once; more are told to come back."""
+    """Answers resource requests. ``clock`` is Unix time."""
 
-    def __init__(self, service: Service, parse: Parse, pager: Pager, unit: LatencyUnit, max_in_flight: int) -> None:
+    def __init__(
+        self,
+        service: Service,
+        parse: Parse,
+        pager: Pager,
+        feeds: Feeds,
+        telemetry: Telemetry,
+        unit: LatencyUnit,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._service = service
         self._parse = parse
         self._pager = pager
+        self._watching = Watching(feeds, clock)
+        self._telemetry = telemetry
         self._unit = unit
-        self._max_in_flight = max_in_flight
-        self._in_flight = 0
+        self._clock = clock
+        self._bodies = Bodies()
 
-    async def respond(self, info: RequestInfo, request: web.Request) -> web.Response:
-        """The response; raises what :mod:`apiservice.status` knows."""
-        locate(info)
-        if info.verb == "watch":
-            raise watch_not_supported(info)
-        if info.verb not in ("get", "list") or info.verb_in_path or request.method not in ("GET", "HEAD"):
-            raise method_not_allowed(info)
-        if self._in_flight >= self._max_in_flight:
-            raise too_many_requests(self._max_in_flight)
-        self._in_flight += 1
-        try:
-            return await self._answer(info, request)
-        finally:
-            self._in_flight -= 1
-
-    async def _answer(self, info: RequestInfo, request: web.Request) -> web.Response:
+    async def respond(self, info: RequestInfo, request: web.Request) -> web.StreamResponse:
+        """The response to a get or a list; raises what :mod:`apiservice.status` knows."""
+        _require(info, request, "get", "list")
         query = request.query
         options = parse_list_options(query)
         question = self._parse(info, query)
-        style = self._style(question, request)
         if question.single:
-            result = await self._service.answer(question)
-            options.check(result.instant)
-            (row,) = mark_incomplete(result.rows) if result.incomplete else result.rows
-            return await _respond(represent_object(row, style), result, style, request)
+            style = self._style(request, OBJECT_TRANSFORMS, edges=question.edges)
+            result = await self._answer(question, options)
+            form = question_key(info, query), style
+            return await self._bodies.response(form, result, style, lambda rows: represent_object(rows[0], style), request.headers)
+        style = self._style(request, LIST_TRANSFORMS, edges=question.edges)
         key = question_key(info, query)
         if options.continue_token:
-            page = self._pager.resume(key, options.continue_token, options.limit)
+            ask = partial(self._service.answer, question)
+            page = await self._pager.resume(key, options.continue_token, options.limit, ask)
         else:
-            result = await self._service.answer(question)
-            options.check(result.instant)
-            page = self._pager.first(key, result, options.limit)
-        rows = mark_incomplete(page.result.rows) if page.result.incomplete else page.result.rows
-        parts = represent_list(rows, _list_meta(page, question), question.resource_ref, style)
-        return await _respond(parts, page.result, style, request)
+            page = self._pager.first(key, await self._answer(question, options), options.limit)
+        metadata = _list_meta(page, question)
 
-    def _style(self, question: Question, request: web.Request) -> Style:
+        def represent(rows: Sequence[TrafficMetrics]) -> Iterator[bytes]:
+            return represent_list(rows, metadata, question.resource_ref, style)
+
+        about = key, page.token, len(page.result.rows), style
+        return await self._bodies.response(about, page.result, style, represent, request.headers)
+
+    async def watch(self, info: RequestInfo, request: web.Request) -> web.StreamResponse:
+        """The response to a watch, once it is over; raises as above, before anything is sent."""
+        _require(info, request, "watch")
+        options = parse_watch_options(request.query)
+        question = self._parse(info, request.query)
+        style = self._style(request, OBJECT_TRANSFORMS, edges=question.edges, encodings=(Encoding.JSON,))
+        with self._telemetry.long_running(info):
+            return await self._watching.respond(question, options, style, request, partial(self._telemetry.watch_events, info))
+
+    async def _answer(self, question: Question, options: ListOptions) -> Result:
+        """The answer a client accepts: the latest, or exactly the one of an instant that is not long past."""
+        ahead = (options.version or 0) - self._clock()
+        if 0 < ahead <= _AHEAD:
+            await asyncio.sleep(ahead)
+        exactly = options.match == "Exact" and -OLDEST < ahead <= _AHEAD
+        result = await self._service.answer(question, options.version if exactly else None)
+        options.check(result.instant)
+        return result
+
+    def _style(
+        self,
+        request: web.Request,
+        transforms: Collection[Transform],
+        *,
+        edges: bool,
+        encodings: Sequence[Encoding] = tuple(Encoding),
+    ) -> Style:
         """The form the client wants; refused before any source is asked."""
-        chosen = negotiate(accept_of(request.headers), OBJECT_TRANSFORMS if question.single else LIST_TRANSFORMS)
+        chosen = negotiate(accept_of(request.headers), transforms, encodings)
         return Style(
             chosen.encoding,
             chosen.transform,
             pretty=chosen.pretty or wants_pretty(request.query, request.headers.get("User-Agent", "")),
             include=include_object(request.query),
-            edges=question.edges,
+            edges=edges,
             unit=self._unit,
         )
+
+
+def _require(info: RequestInfo, request: web.Request, *verbs: str) -> None:
+    """404 for a path that leads nowhere, 405 for what cannot be done there."""
+    served = locate(info)
+    methods = ("GET",) if info.verb == "watch" else ("GET", "HEAD")
+    if info.verb not in verbs or info.verb_in_path or request.method not in methods:
+        raise method_not_allowed(info)
+    if info.verb == "watch" and "watch" not in served.verbs:
+        raise watch_not_supported(info)
 
 
 def _list_meta(page: Page, question: Question) -> dict[str, Any]:
@@ -128,25 +173,3 @@ def _list_meta(page: Page, question: Question) -> dict[str, Any]:
         if not question.selects:
             metadata["remainingItemCount"] = page.remaining
     return metadata
-
-
-async def _respond(parts: Iterator[bytes], result: Result, style: Style, request: web.Request) -> web.Response:
-    body = await _gather(parts)
-    headers = CIMultiDict({"Content-Type": style.encoding.value})
-    for value in warning_headers(result.warnings):
-        headers.add("Warning", value)
-    if len(body) > GZIP_ABOVE:
-        headers["Vary"] = "Accept-Encoding"
-        if accepts_gzip(request.headers):
-            headers["Content-Encoding"] = "gzip"
-            body = await asyncio.to_thread(compress, body)
-    return web.Response(body=body, headers=headers)
-
-
-async def _gather(parts: Iterator[bytes]) -> bytes:
-    """The parts joined; others get their turn after each."""
-    body = []
-    for part in parts:
-        body.append(part)
-        await asyncio.sleep(0)
-    return b"".join(body)

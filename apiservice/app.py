@@ -8,7 +8,9 @@ answered from memory.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -17,22 +19,30 @@ from apiservice.about import About
 from apiservice.answering import Answering, Parse, Service
 from apiservice.authorization import Authorizer
 from apiservice.discovery import Discovery
-from apiservice.envelope import INFO, envelope, failures_as_status, stamp
+from apiservice.envelope import INFO, USER, envelope, failures_as_status, stamp
 from apiservice.health import Health
 from apiservice.identity import Authenticator
-from apiservice.listoptions import parse_timeout
+from apiservice.limits import Slots
+from apiservice.listoptions import LONGEST_TIMEOUT, parse_timeout
+from apiservice.logs import REQUESTS, fields
 from apiservice.openapi import OpenAPI
 from apiservice.paging import Pager
 from apiservice.requestinfo import RequestInfo
+from apiservice.sending import abort, send
 from apiservice.static import Pages
-from apiservice.status import entity_too_large, forbidden, method_not_allowed, unknown_path
-from apiservice.telemetry import Telemetry
+from apiservice.status import StatusError, entity_too_large, forbidden, method_not_allowed, unknown_path
+from apiservice.telemetry import CountedAuthenticator, CountedAuthorizer, Telemetry
+from apiservice.watching import Feeds
 from metrics_api.objects import LatencyUnit
 
 __all__ = ["LARGEST_BODY", "AppOptions", "build_app"]
 
 LARGEST_BODY = 3 * 1024 * 1024
 """Bytes of a request body that are accepted, the limit of Kubernetes. Nothing here reads a body, but old clients send one."""
+
+_LOG = logging.getLogger(__name__)
+_BEGUN = web.RequestKey("begun", web.StreamResponse)
+_DEADLINE = web.RequestKey("deadline", asyncio.Timeout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +51,16 @@ class AppOptions:
 
     ``version`` is that of the software. ``unit`` is that of latencies. ``literal`` gives every resource the kind
     ``TrafficMetrics`` in discovery, as the specification has it, at the price of ``kubectl get``. ``max_in_flight`` resource
-    requests are worked on at once.
+    requests are worked on at once, their sending included, and ``max_watches`` watches beside them; 0 is no limit.
+    What is watched is asked again every ``refresh`` seconds.
     """
 
     version: str
     unit: LatencyUnit = LatencyUnit.SECONDS
     literal: bool = False
     max_in_flight: int = 400
+    max_watches: int = 10_000
+    refresh: float = 5
 
 
 def build_app(
@@ -69,39 +82,103 @@ def build_app(
     pages: list[Pages] = [
         Discovery(literal=options.literal),
         OpenAPI(options.version, literal=options.literal),
-        health or Health(),
+        health or Health(observe=telemetry.checked),
         telemetry,
     ]
     pages.append(About(options.version, pages))
-    answering = Answering(service, parse, pager or Pager(), options.unit, options.max_in_flight)
-    front = _Front(authenticator, authorizer, answering, pages)
+    feeds = Feeds(service, options.refresh)
+    telemetry.watching(lambda: feeds.watchers, lambda: feeds.questions)
+    answering = Answering(service, parse, pager or Pager(), feeds, telemetry, options.unit)
+    front = _Front(
+        CountedAuthenticator(authenticator, telemetry.callers),
+        CountedAuthorizer(authorizer, telemetry.callers),
+        answering,
+        pages,
+        options,
+        telemetry,
+    )
     app = web.Application(middlewares=[envelope(telemetry), failures_as_status], client_max_size=LARGEST_BODY)
-    app.on_response_prepare.append(stamp)
+    app.on_response_prepare.extend([stamp, front.begin])
+    app.on_shutdown.append(feeds.end)
     # (?s) because a decoded path may hold a line break.
     app.router.add_route("*", "/{path:(?s:.*)}", front.handle)
     return app
 
 
 class _Front:
-    """Authenticate, authorise, dispatch."""
+    """Authenticate, take a slot, authorise, answer, send: within one deadline, and the slot is held until the last byte is sent."""
 
-    def __init__(self, authenticator: Authenticator, authorizer: Authorizer, answering: Answering, pages: Sequence[Pages]) -> None:
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        authorizer: Authorizer,
+        answering: Answering,
+        pages: Sequence[Pages],
+        options: AppOptions,
+        telemetry: Telemetry,
+    ) -> None:
         self._authenticator = authenticator
         self._authorizer = authorizer
         self._answering = answering
         self._pages = pages
+        self._requests = Slots(options.max_in_flight, "requests")
+        self._watches = Slots(options.max_watches, "watches")
+        self._telemetry = telemetry
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        async with asyncio.timeout(parse_timeout(request.query)):
-            info = request[INFO]
-            user = await self._authenticator.authenticate(request)
+        info = request[INFO]
+        allowed = LONGEST_TIMEOUT if info.verb == "watch" else parse_timeout(request.query)
+        try:
+            async with asyncio.timeout(allowed) as deadline:
+                request[_DEADLINE] = deadline
+                return await self._serve(info, request)
+        except Exception as error:
+            if _BEGUN not in request or not request.writer.output_size:
+                if code := _defence(error):
+                    self._telemetry.terminated(info, code)
+                raise
+            self._broken_off(info, error)
+            # Not a byte of another answer may follow what was sent.
+            abort(request)
+            return request[_BEGUN]
+        finally:
+            del request[_DEADLINE]
+
+    def _broken_off(self, info: RequestInfo, error: Exception) -> None:
+        """Count and log an answer that ends before its end. A client that goes, or is too slow, is nothing to tell an operator."""
+        if info.verb != "watch" or not isinstance(error, ConnectionError):
+            self._telemetry.aborted(info)
+        if isinstance(error, OSError):
+            _LOG.log(REQUESTS, "an answer is broken off", extra=fields({"err": f"{type(error).__name__}: {error}"}))
+        else:
+            _LOG.error("an answer is broken off", exc_info=error)
+
+    async def _serve(self, info: RequestInfo, request: web.Request) -> web.StreamResponse:
+        user = request[USER] = await self._authenticator.authenticate(request)
+        with self._slot(info):
             decision = await self._authorizer.authorize(user, info, request.query)
             if not decision.allowed:
                 raise forbidden(user, info, decision.reason)
             await _refuse_large_body(request)
-            if info.is_resource:
-                return await self._answering.respond(info, request)
-            return self._page(info, request)
+            response = await self._answer(info, request) if info.is_resource else self._page(info, request)
+            await send(request, response)
+            return response
+
+    async def _answer(self, info: RequestInfo, request: web.Request) -> web.StreamResponse:
+        return await (self._answering.watch(info, request) if info.verb == "watch" else self._answering.respond(info, request))
+
+    def _slot(self, info: RequestInfo) -> AbstractContextManager[None]:
+        """Room to answer; none is needed for what is answered from memory, so that a busy server can be seen to be well."""
+        if not info.is_resource:
+            return nullcontext()
+        return (self._watches if info.verb == "watch" else self._requests).taken()
+
+    @staticmethod
+    async def begin(request: web.Request, response: web.StreamResponse) -> None:
+        """Note that the answer begins; from then on a watch may take as long as it likes. For ``Application.on_response_prepare``."""
+        request[_BEGUN] = response
+        if request[INFO].verb == "watch" and _DEADLINE in request and not request[_DEADLINE].expired():
+            request[_DEADLINE].reschedule(None)
 
     def _page(self, info: RequestInfo, request: web.Request) -> web.Response:
         path = "/" + info.path.strip("/")
@@ -112,6 +189,13 @@ class _Front:
                     raise method_not_allowed(info)
                 return response
         raise unknown_path()
+
+
+def _defence(error: Exception) -> int:
+    """The code of an error by which the server protects itself; 0 for any other."""
+    if isinstance(error, TimeoutError):
+        return 504
+    return 429 if isinstance(error, StatusError) and error.code == 429 else 0
 
 
 async def _refuse_large_body(request: web.Request) -> None:

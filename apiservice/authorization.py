@@ -8,6 +8,7 @@ to assume that somebody else has checked. Order and attributes are those of its 
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -17,8 +18,9 @@ import msgspec
 from apiservice.clock import Clock
 from apiservice.identity.user import User
 from apiservice.kube import KubeError
+from apiservice.logs import DECISIONS, fields
 from apiservice.requestinfo import RequestInfo, parse_field_selector
-from apiservice.reviews import Reviewer, Reviews
+from apiservice.reviews import Observer, Reviewer, Reviews
 from metrics_api.errors import BadQuery, TrafficError
 from metrics_api.selector import LabelSelector, Operator
 
@@ -35,16 +37,20 @@ _SELECTING_VERBS = frozenset({"list", "watch", "deletecollection"})
 _LABEL_OPERATORS = frozenset({Operator.IN, Operator.NOT_IN, Operator.EXISTS, Operator.DOES_NOT_EXIST})
 
 
+logger = logging.getLogger(__name__)
+
+
 class AuthorizationError(TrafficError):
     """It could not be found out whether the user may; the answer is 500, never a permission."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """``reason`` is kube-apiserver's, often empty."""
+    """``reason`` is kube-apiserver's, often empty. ``denied`` tells that somebody objects, not just that nobody allows it."""
 
     allowed: bool
     reason: str = ""
+    denied: bool = False
 
 
 class Authorizer(Protocol):
@@ -63,9 +69,15 @@ class SubjectAccessReviews:
     """
 
     def __init__(
-        self, kube: Reviewer, clock: Clock, always_allowed: Sequence[str] = ALWAYS_ALLOWED, *, deadline: float = 10.0
+        self,
+        kube: Reviewer,
+        clock: Clock,
+        always_allowed: Sequence[str] = ALWAYS_ALLOWED,
+        *,
+        deadline: float = 10.0,
+        observer: Observer | None = None,
     ) -> None:
-        self._reviews = Reviews(kube, _PATH, clock, _CAPACITY, deadline)
+        self._reviews = Reviews(kube, _PATH, clock, _CAPACITY, deadline, observer)
         self._allowed_paths = frozenset(path for path in always_allowed if not path.endswith("*"))
         self._allowed_prefixes = tuple(path[:-1] for path in always_allowed if path.endswith("*"))
 
@@ -96,9 +108,13 @@ class SubjectAccessReviews:
             )
             raise AuthorizationError(f"{error}{hint}") from error
         allowed, denied = status.get("allowed") is True, status.get("denied") is True
+        if logger.isEnabledFor(DECISIONS):
+            what = next(iter(action.values()))
+            told = {"user": user.name, **what, "allowed": allowed, "denied": denied, "reason": str(status.get("reason") or "")}
+            logger.log(DECISIONS, "SubjectAccessReview", extra=fields(told))
         if allowed and denied:
             raise AuthorizationError("subject access review returned both allow and deny response")
-        return Decision(allowed, str(status.get("reason") or ""))
+        return Decision(allowed, str(status.get("reason") or ""), denied)
 
     def _is_always_allowed(self, path: str) -> bool:
         return path in self._allowed_paths or path.startswith(self._allowed_prefixes)

@@ -28,7 +28,7 @@ class Served:
     singular: str
     kind: str
     namespaced: bool
-    verbs: tuple[str, ...] = ("get", "list")
+    verbs: tuple[str, ...] = ("get", "list", "watch")
     short_names: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     edges: bool = True
@@ -36,6 +36,7 @@ class Served:
 
 SERVED: tuple[Served, ...] = (
     *(Served(row.plural, row.singular, row.metrics_kind, row.namespaced) for row in RESOURCE_TYPES),
+    # No watch: all edges of a namespace have its name, and a watch tells rows apart by their names.
     # Kubernetes reads GET .../namespaces/NS/edges as a list of the resource "edges" in NS, and that is what roles must grant.
     Served(EDGES, "edge", f"Edge{KIND}", namespaced=True, verbs=("list",), edges=False),
     Served("trafficmetrics", "trafficmetrics", KIND, namespaced=True, short_names=("tm",), categories=("traffic",), edges=False),

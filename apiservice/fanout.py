@@ -5,22 +5,29 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from cachetools import TTLCache
 
-from apiservice.flight import SingleFlight
+from apiservice.flight import Sharing, SingleFlight
+from apiservice.logformat import go_duration
+from apiservice.logs import QUESTIONS, fields
 from metrics_api import Answer, Backend, BackendError, Sample, TrafficQuery, Unsupported, Window
 
-__all__ = ["Fanout", "Gathered"]
+__all__ = ["Fanout", "Gathered", "Observer"]
 
 logger = logging.getLogger(__name__)
 
 _SAMPLES_KEPT = 50_000
 """How many samples finished answers may hold together; one takes about 1 KiB."""
 
-Observe = Callable[[str, str, float], None]
+
+class Observer:
+    """Whom a :class:`Fanout` tells what it does, so that it can be counted; this one does not care."""
+
+    def asked(self, source: str, outcome: str, seconds: float, rows: int) -> None:
+        """A source was asked; ``outcome`` is ``ok``, ``cancelled`` or the name of the error, ``rows`` is 0 without an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +50,19 @@ class Fanout:
 
     A query names its instant, and when that is past nobody asks it again.
 
-    ``observe`` is told source, outcome (``ok`` or the name of the error) and seconds of every question asked of a source.
+    ``observer`` is told of every question asked of a source, ``sharing`` of those that need not be asked.
     """
 
-    def __init__(self, backends: Sequence[Backend], observe: Observe | None = None, keep: float = 5.0) -> None:
+    def __init__(
+        self,
+        backends: Sequence[Backend],
+        observer: Observer | None = None,
+        keep: float = 5.0,
+        sharing: Sharing | None = None,
+    ) -> None:
         self._backends = tuple(backends)
-        self._observe = observe
+        self._observer = observer or Observer()
+        self._sharing = sharing or Sharing()
         self._kept: TTLCache[TrafficQuery, Gathered] = TTLCache(_SAMPLES_KEPT, keep, getsizeof=lambda held: 1 + len(held.samples))
         self._flights: SingleFlight[Gathered] = SingleFlight()
         self._troubles: dict[str, str] = {}
@@ -64,9 +78,13 @@ class Fanout:
         :class:`metrics_api.errors.BackendError` of the first source when all that could have failed.
         """
         held = self._kept.get(query)
-        return held if held is not None else await self._flights.once(query, lambda: self._ask(query))
+        if held is not None:
+            self._sharing.held()
+            return held
+        return await self._flights.once(query, lambda: self._ask(query), self._sharing.joined)
 
     async def _ask(self, query: TrafficQuery) -> Gathered:
+        self._sharing.missed()
         refusals = {backend.name: backend.refusal(query) for backend in self._backends}
         able = [backend for backend in self._backends if refusals[backend.name] is None]
         if not able:
@@ -93,7 +111,7 @@ class Fanout:
     async def _one(self, backend: Backend, query: TrafficQuery) -> Answer | BackendError:
         """One source's outcome: a failing one must not cancel its siblings."""
         start = time.perf_counter()
-        outcome = "cancelled"
+        outcome, rows = "cancelled", 0
         try:
             answer = await backend.answer(query)
         except BackendError as error:
@@ -102,12 +120,15 @@ class Fanout:
             logger.warning("%s", error.message)
             return error
         else:
-            outcome = "ok"
+            outcome, rows = "ok", len(answer.samples)
             self._troubles.pop(backend.name, None)
             return answer
         finally:
-            if self._observe is not None:
-                self._observe(backend.name, outcome, time.perf_counter() - start)
+            seconds = time.perf_counter() - start
+            self._observer.asked(backend.name, outcome, seconds, rows)
+            if logger.isEnabledFor(QUESTIONS):
+                told = {"source": backend.name, "outcome": outcome, "latency": go_duration(seconds), "rows": rows}
+                logger.log(QUESTIONS, "asked a source", extra=fields(told))
 
 
 def _first_of_each(answers: Sequence[Answer]) -> tuple[Sample, ...]:

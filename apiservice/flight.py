@@ -6,9 +6,22 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
-__all__ = ["SingleFlight"]
+__all__ = ["Sharing", "SingleFlight"]
 
 T = TypeVar("T")
+
+
+class Sharing:
+    """Whom those who share answers tell how each was come by, so that it can be counted; this one does not care."""
+
+    def held(self) -> None:
+        """It was there already."""
+
+    def missed(self) -> None:
+        """It has to be made."""
+
+    def joined(self) -> None:
+        """It was being made already, for somebody else."""
 
 
 class SingleFlight(Generic[T]):
@@ -20,11 +33,16 @@ class SingleFlight(Generic[T]):
     def __init__(self) -> None:
         self._flying: dict[Hashable, asyncio.Future[tuple[T] | Exception | None]] = {}
 
-    async def once(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> T:
-        """The outcome of ``work``, or of the same work already under way; its exception likewise."""
+    async def once(self, key: Hashable, work: Callable[[], Awaitable[T]], joined: Callable[[], None] | None = None) -> T:
+        """The outcome of ``work``, or of the same work already under way; its exception likewise.
+
+        ``joined`` is called when the outcome is that of somebody else's work.
+        """
         while (flying := self._flying.get(key)) is not None:
             # Shielded, because cancelling one who waits must not cancel what the others wait for.
             landed = await asyncio.shield(flying)
+            if landed is not None and joined is not None:
+                joined()
             if isinstance(landed, Exception):
                 raise landed
             if landed is not None:

@@ -8,15 +8,16 @@ Format: ``k8s.io/apiserver/pkg/server/healthz/healthz.go``.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from aiohttp import web
 from multidict import MultiMapping
 
-__all__ = ["PING", "Check", "Health"]
+__all__ = ["PING", "Check", "Health", "Observe"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -37,18 +38,31 @@ class Check:
 PING = Check("ping", lambda: None)
 
 
+class Observe(Protocol):
+    """Whoever is told what came of a check, both named as in ``/readyz/ping``."""
+
+    def __call__(self, endpoint: str, check: str, *, passed: bool) -> None:
+        """Take note."""
+
+
 class _Outcome(NamedTuple):
     line: str
     failure: str
 
 
 class Health:
-    """The three endpoints and a path below them for each of their checks."""
+    """The three endpoints and a path below them for each of their checks. ``observe`` is told each result."""
 
     def __init__(
-        self, *, livez: Iterable[Check] = (PING,), readyz: Iterable[Check] = (PING,), healthz: Iterable[Check] = (PING,)
+        self,
+        *,
+        livez: Iterable[Check] = (PING,),
+        readyz: Iterable[Check] = (PING,),
+        healthz: Iterable[Check] = (PING,),
+        observe: Observe | None = None,
     ) -> None:
         self._checks = {"livez": tuple(livez), "readyz": tuple(readyz), "healthz": tuple(healthz)}
+        self._observe = observe
 
     @property
     def paths(self) -> Collection[str]:
@@ -72,11 +86,11 @@ class Health:
 
     def _whole(self, name: str, checks: tuple[Check, ...], query: Mapping[str, str]) -> web.Response:
         excluded = set(query.getall("exclude", [])) if isinstance(query, MultiMapping) else {*filter(None, [query.get("exclude")])}
-        outcomes = [_outcome(check, excluded) for check in checks]
+        outcomes = [self._outcome(name, check, excluded) for check in checks]
         lines = [outcome.line for outcome in outcomes]
         unknown = sorted(excluded - {check.name for check in checks})
         if unknown:
-            quoted = ",".join(f'"{each}"' for each in unknown)
+            quoted = ",".join(json.dumps(each, ensure_ascii=False) for each in unknown)
             lines.append(f"warn: some health checks cannot be excluded: no matches for {quoted}")
         failures = [outcome.failure for outcome in outcomes if outcome.failure]
         if failures:
@@ -86,16 +100,17 @@ class Health:
             return _text("ok")
         return _text("\n".join([*lines, f"{name} check passed", ""]))
 
-
-def _outcome(check: Check, excluded: set[str]) -> _Outcome:
-    if check.name in excluded:
-        return _Outcome(f"[+]{check.name} excluded: ok", "")
-    reason = _run(check)
-    if reason is None:
-        return _Outcome(f"[+]{check.name} ok", "")
-    if not check.required:
-        return _Outcome(f"[~]{check.name} failed: not required", "")
-    return _Outcome(f"[-]{check.name} failed: reason withheld", f"{check.name}: {reason}")
+    def _outcome(self, endpoint: str, check: Check, excluded: set[str]) -> _Outcome:
+        if check.name in excluded:
+            return _Outcome(f"[+]{check.name} excluded: ok", "")
+        reason = _run(check)
+        if self._observe is not None:
+            self._observe(endpoint, check.name, passed=reason is None)
+        if reason is None:
+            return _Outcome(f"[+]{check.name} ok", "")
+        if not check.required:
+            return _Outcome(f"[~]{check.name} failed: not required", "")
+        return _Outcome(f"[-]{check.name} failed: reason withheld", f"{check.name}: {reason}")
 
 
 def _run(check: Check) -> str | None:

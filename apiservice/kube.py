@@ -13,8 +13,8 @@ import importlib
 import logging
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
@@ -24,11 +24,13 @@ import yaml
 
 from metrics_api.errors import BadConfiguration, TrafficError
 
-__all__ = ["KubeClient", "KubeError"]
+__all__ = ["Event", "KubeClient", "KubeError"]
 
 _CONNECTIONS = 32
 _YOUNGEST_STALE = 10.0
 _LONGEST_QUOTE = 300
+_LARGEST_EVENT = 8 * 1024 * 1024
+"""Bytes of one watch event; what a cluster keeps for one object is a fraction of that (etcd takes 1.5 MiB)."""
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +52,14 @@ class KubeError(TrafficError):
     def transient(self) -> bool:
         """Whether the same call may well succeed in a moment (``k8s.io/apiserver/pkg/util/webhook``, DefaultShouldRetry)."""
         return self.reset or self.retry_after is not None or self.status in (429, 500, 504)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One change of a watched collection: ``ADDED``, ``MODIFIED`` or ``DELETED``, and the object after it."""
+
+    type: str
+    object: dict[str, Any]
 
 
 class _Call(NamedTuple):
@@ -114,6 +124,28 @@ class KubeClient:
         """POST a document and return the answer. Raises :class:`KubeError`."""
         return await self._call(_Call("POST", path, {}, "application/json", body))
 
+    async def watch(self, path: str, params: Mapping[str, str], lifetime: float) -> AsyncGenerator[Event, None]:
+        """The changes of a collection as they happen.
+
+        ``params`` select, and tell the ``resourceVersion`` of a list to go on from. Ends quietly after ``lifetime`` seconds, or when
+        kube-apiserver says so. Raises :class:`KubeError` when the watch is refused, breaks, or is ended with an error. To be closed
+        by whoever leaves it early (:func:`contextlib.aclosing`).
+        """
+        asked = {**params, "watch": "true", "timeoutSeconds": str(int(lifetime))}
+        call = _Call("GET", path, asked, "application/json")
+        session, renewed = self._session, False
+        while True:
+            try:
+                async with aclosing(self._events(session, call, lifetime)) as events:
+                    async for event in events:
+                        yield event
+            except KubeError as error:
+                if renewed or error.status != 401 or not await self._renewed(session):
+                    raise
+                session, renewed = self._session, True
+            else:
+                return
+
     async def _call(self, call: _Call) -> dict[str, Any]:
         session = self._session
         try:
@@ -124,25 +156,39 @@ class KubeClient:
         return await self._exchange(self._session, call)
 
     async def _exchange(self, session: _Session, call: _Call) -> dict[str, Any]:
-        api = session.api
-        session.users += 1
-        try:
+        async with self._using(session):
             with _kube_errors(call, session, self._call_timeout):
-                request = await api.param_serialize(
-                    call.method,
-                    call.path,
-                    query_params=list(call.params.items()),
-                    header_params={"Accept": call.accept},
-                    body=call.body,
-                    auth_settings=["BearerToken"],
-                )
-                answer = await api.call_api(*request, _request_timeout=aiohttp.ClientTimeout(total=self._call_timeout))
+                answer = await _sent(session, call, aiohttp.ClientTimeout(total=self._call_timeout))
                 content = await answer.read()
             return _document(call, answer, content)
+
+    async def _events(self, session: _Session, call: _Call, lifetime: float) -> AsyncGenerator[Event, None]:
+        # An answer that never comes is noticed at once; one that goes silent, when it should have ended.
+        patience = aiohttp.ClientTimeout(total=None, sock_read=lifetime + self._call_timeout)
+        async with self._using(session):
+            with _kube_errors(call, session, self._call_timeout):
+                async with asyncio.timeout(self._call_timeout):
+                    answer = await _sent(session, call, patience)
+                try:
+                    if answer.status != 200:
+                        _document(call, answer, await answer.read())
+                    async with aclosing(_lines(call, answer.response.content)) as lines:
+                        async for line in lines:
+                            if line:
+                                yield _event(call, line)
+                finally:
+                    answer.response.close()
+
+    @asynccontextmanager
+    async def _using(self, session: _Session) -> AsyncIterator[None]:
+        """Keep the connections of ``session`` meanwhile; the last one out of an old session closes it."""
+        session.users += 1
+        try:
+            yield
         finally:
             session.users -= 1
             if session is not self._session and not session.users:
-                await api.close()
+                await session.api.close()
 
     async def _renewed(self, session: _Session) -> bool:
         """Whether there are other credentials now than those of ``session``, which were refused."""
@@ -181,6 +227,19 @@ async def _load(kubeconfig: str, now: float) -> _Session:
     return _Session(api, now, config.ConfigException)
 
 
+async def _sent(session: _Session, call: _Call, patience: aiohttp.ClientTimeout) -> Any:
+    """The answer to a call, its body unread."""
+    request = await session.api.param_serialize(
+        call.method,
+        call.path,
+        query_params=list(call.params.items()),
+        header_params={"Accept": call.accept},
+        body=call.body,
+        auth_settings=["BearerToken"],
+    )
+    return await session.api.call_api(*request, _request_timeout=patience)
+
+
 @contextmanager
 def _kube_errors(call: _Call, session: _Session, timeout: float) -> Iterator[None]:
     """Everything that can go wrong on the way, as :class:`KubeError`."""
@@ -216,6 +275,32 @@ def _document(call: _Call, answer: Any, content: bytes) -> dict[str, Any]:
     message = str(told) if told else content[:_LONGEST_QUOTE].decode("utf-8", "replace").strip()
     status = f"{answer.status} {answer.reason}" if answer.reason else str(answer.status)
     raise KubeError(answer.status, f"{call}: {status}: {message}", retry_after=_seconds(answer.headers.get("Retry-After")))
+
+
+async def _lines(call: _Call, content: aiohttp.StreamReader) -> AsyncGenerator[bytes, None]:
+    """The lines of a body, as they arrive; reading by line would stop at the size of a buffer, and objects may be larger."""
+    unfinished = bytearray()
+    async for chunk in content.iter_any():
+        unfinished += chunk
+        if b"\n" in chunk:
+            *lines, rest = unfinished.split(b"\n")
+            unfinished = rest
+            for line in lines:
+                yield bytes(line)
+        elif len(unfinished) > _LARGEST_EVENT:
+            raise KubeError(0, f"{call}: an event of the watch is larger than {_LARGEST_EVENT} bytes")
+
+
+def _event(call: _Call, line: bytes) -> Event:
+    """The event on one line of a watch; raises :class:`KubeError` when it is none, or tells of an error (410: the state is lost)."""
+    try:
+        event = msgspec.json.decode(line, type=Event)
+    except msgspec.MsgspecError as error:
+        raise KubeError(0, f"{call}: what the watch tells is no event: {error}") from error
+    if event.type == "ERROR":
+        code = event.object.get("code")
+        raise KubeError(code if isinstance(code, int) else 0, f"{call}: the watch ended: {event.object.get('message')}")
+    return event
 
 
 def _seconds(text: str | None) -> float | None:

@@ -6,14 +6,23 @@ Contradictions are 422 Invalid with a cause for each, as
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from apiservice.status import StatusError, too_large_version
 from metrics_api.errors import BadQuery, Expired, Invalid
 from metrics_api.window import parse_duration
 
-__all__ = ["LONGEST_TIMEOUT", "ListOptions", "parse_list_options", "parse_timeout"]
+__all__ = [
+    "LONGEST_TIMEOUT",
+    "ListOptions",
+    "invalid_options",
+    "parse_integer",
+    "parse_list_options",
+    "parse_timeout",
+    "parse_truth",
+    "parse_version",
+]
 
 LONGEST_TIMEOUT = 60.0
 """Seconds a request may take, whatever it asks for: the limit the kube-apiserver in front of us has too."""
@@ -54,7 +63,7 @@ def parse_list_options(query: Mapping[str, str]) -> ListOptions:
     version = query.get("resourceVersion", "")
     match = query.get("resourceVersionMatch", "")
     token = query.get("continue", "")
-    _integer(query, "timeoutSeconds")
+    parse_integer(query, "timeoutSeconds")
     causes = []
     if match:
         if not version:
@@ -66,16 +75,14 @@ def parse_list_options(query: Mapping[str, str]) -> ListOptions:
             causes.append(("FieldValueNotSupported", f'Unsupported value: "{match}": {supported}', "resourceVersionMatch"))
         if match == "Exact" and version == "0":
             causes.append(_forbidden_match('resourceVersionMatch "exact" is forbidden for resourceVersion "0"'))
-    if query.get("sendInitialEvents"):
+    if "sendInitialEvents" in query:
         causes.append(("FieldValueForbidden", "Forbidden: sendInitialEvents is forbidden for list", "sendInitialEvents"))
     if causes:
-        found = [f"{field}: {message}" for _, message, field in causes]
-        said = found[0] if len(found) == 1 else f"[{', '.join(found)}]"
-        raise Invalid(f'ListOptions.meta.k8s.io "" is invalid: {said}', causes)
-    parsed = _version(version)
+        raise invalid_options(causes)
+    parsed = parse_version(version)
     if token and parsed:
         raise BadQuery("specifying resource version is not allowed when using continue")
-    return ListOptions(max(_integer(query, "limit"), 0), token, parsed, match)
+    return ListOptions(max(parse_integer(query, "limit"), 0), token, parsed, match)
 
 
 def parse_timeout(query: Mapping[str, str]) -> float:
@@ -97,7 +104,15 @@ def _forbidden_match(message: str) -> tuple[str, str, str]:
     return "FieldValueForbidden", f"Forbidden: {message}", "resourceVersionMatch"
 
 
-def _integer(query: Mapping[str, str], key: str) -> int:
+def invalid_options(causes: Sequence[tuple[str, str, str]]) -> Invalid:
+    """The 422 for options that contradict each other; ``causes`` are ``(reason, message, field)``."""
+    found = [f"{field}: {message}" for _, message, field in causes]
+    said = found[0] if len(found) == 1 else f"[{', '.join(found)}]"
+    return Invalid(f'ListOptions.meta.k8s.io "" is invalid: {said}', causes)
+
+
+def parse_integer(query: Mapping[str, str], key: str) -> int:
+    """A whole number of 64 bits, 0 when it is not given; :class:`BadQuery` for anything else."""
     text = query.get(key, "")
     if not text:
         return 0
@@ -107,7 +122,14 @@ def _integer(query: Mapping[str, str], key: str) -> int:
     return int(text)
 
 
-def _version(text: str) -> int | None:
+def parse_truth(query: Mapping[str, str], key: str) -> bool | None:
+    """A boolean as Kubernetes reads one: everything but ``0`` and ``false`` is true. None when it is not given."""
+    text = query.get(key)
+    return None if text is None else text != "0" and text.casefold() != "false"
+
+
+def parse_version(text: str) -> int | None:
+    """A resource version: Unix seconds. None when it is not given; :class:`BadQuery` when it is none."""
     if not text:
         return None
     if not (text.isascii() and text.isdecimal()) or len(text) > len(str(_LARGEST)):

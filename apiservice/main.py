@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import json
 import logging
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from apiservice.answers import Answers
 from apiservice.app import AppOptions, build_app
 from apiservice.authorization import Authorizer, SubjectAccessReviews
 from apiservice.certificates import ensure_serving_pair, service_names
@@ -24,26 +24,33 @@ from apiservice.clock import SYSTEM_CLOCK
 from apiservice.fanout import Fanout
 from apiservice.health import PING, Check, Health
 from apiservice.identity.chain import DelegatedAuthenticator
+from apiservice.identity.rotation import TrustSource
 from apiservice.identity.token import TokenReviews
-from apiservice.identity.trust import TrustOverrides, TrustSource
+from apiservice.identity.trust import TrustOverrides
 from apiservice.identity.user import Authenticator
 from apiservice.inventory import ClusterObjects
 from apiservice.kube import KubeClient
+from apiservice.lifecycle import Lifecycle, until_stopped
+from apiservice.logformat import LogFormat
+from apiservice.logs import level_of, writing_log
 from apiservice.objects import Objects, StandaloneObjects
+from apiservice.paging import Pager
 from apiservice.question import parse_question
-from apiservice.server import LOOPBACK, Lifecycle, background, forever, listening, until_stopped
+from apiservice.server import LOOPBACK, background, forever, listening
 from apiservice.serving import ServingTLS
 from apiservice.settings import KubernetesSettings, MetricsSettings, ServerSettings, Settings, add_options, read_settings
 from apiservice.standalone import AllowAll, Everyone
 from apiservice.telemetry import Telemetry
 from apiservice.traffic import TrafficService
+from apiservice.tuning import tune
 from backends.registry import configured
 from metrics_api import Backend, BadConfiguration, TrafficError
 from metrics_api.document import Node, Problems, parse_document
 
 __all__ = ["load", "main", "serving"]
 
-logger = logging.getLogger(__name__)
+# By name: run with python -m, this module is called __main__.
+logger = logging.getLogger("apiservice.main")
 
 VERSION = metadata.version("trafficmetrics")
 
@@ -57,12 +64,13 @@ class _Cluster:
     objects: Objects
     chores: tuple[Callable[[], Coroutine[Any, Any, None]], ...] = ()
     authorities: Callable[[], str] = str
+    trust_changed: asyncio.Event = field(default_factory=asyncio.Event)
+    checks: tuple[Check, ...] = ()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code."""
     options = _parser().parse_args(arguments)
-    logging.basicConfig(level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
     try:
         return int(options.run(options))
     except BadConfiguration as error:
@@ -88,7 +96,6 @@ def _first_known(error: BaseException) -> TrafficError | None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="trafficmetrics", description="One API for the golden metrics of every service mesh.")
     parser.add_argument("--version", action="version", version=f"trafficmetrics {VERSION}")
-    parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     serve = commands.add_parser("serve", help="run the API server", allow_abbrev=False)
@@ -113,13 +120,15 @@ def _parser() -> argparse.ArgumentParser:
 def _serve(options: argparse.Namespace) -> int:
     flags = {name.replace("_", "-"): value for name, value in vars(options).items() if isinstance(value, str)}
     settings, backends = load(options.config, flags, os.environ)
-    _run(_serve_until_stopped(settings, backends))
+    with writing_log(sys.stderr, settings.logging.format, level_of(settings.logging.verbosity)):
+        _run(_serve_until_stopped(settings, backends))
     return 0
 
 
 def _demo(options: argparse.Namespace) -> int:
-    logging.getLogger("apiservice").setLevel(logging.WARNING)
-    _run(_show(options.port, simulate=options.simulate))
+    # What the demonstration prints is for people to read; a log beside it is for when something is wrong.
+    with writing_log(sys.stderr, LogFormat.TEXT, logging.WARNING):
+        _run(_show(options.port, simulate=options.simulate))
     return 0
 
 
@@ -196,10 +205,7 @@ def _port(text: str) -> int:
 
 def _run(main_task: Coroutine[Any, Any, None]) -> None:
     """Run on uvloop where it exists: it doubles what one core can serve over TLS."""
-    # An answer is made of very many small objects without cycles. Looking through them for cycles every 700 objects, as Python does
-    # by default, takes as long as making them; so that is done less often, and not at all for what is loaded once.
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 20)
+    tune()
     factory: Callable[[], asyncio.AbstractEventLoop] | None = None
     with suppress(ImportError):
         from uvloop import new_event_loop as factory  # noqa: PLC0415 optional
@@ -209,7 +215,8 @@ def _run(main_task: Coroutine[Any, Any, None]) -> None:
 
 async def _serve_until_stopped(settings: Settings, backends: Sequence[Backend]) -> None:
     lifecycle = Lifecycle()
-    async with until_stopped(lifecycle, settings.server.shutdown_delay_duration), serving(settings, backends, lifecycle) as urls:
+    ending = until_stopped(lifecycle, settings.server.shutdown_delay_duration, exit_on_second=True)
+    async with ending, serving(settings, backends, lifecycle) as urls:
         for url in urls:
             logger.info("serving %s", url)
         await forever()
@@ -221,39 +228,56 @@ async def serving(
 ) -> AsyncIterator[list[str]]:
     """The whole server, running; yields the URLs it is reached at. ``objects`` stand in for those of a cluster."""
     async with AsyncExitStack() as stack:
-        telemetry = Telemetry(VERSION)
-        cluster = await stack.enter_async_context(_cluster(settings.kubernetes, settings.metrics.default_workload_kind))
+        telemetry = Telemetry(VERSION, [backend.name for backend in backends])
+        cluster = await stack.enter_async_context(_cluster(settings.kubernetes, settings.metrics.default_workload_kind, telemetry))
         for backend in backends:
             await stack.enter_async_context(backend)
-        fanout = Fanout(backends, telemetry.observe_source, settings.metrics.refresh)
-        service = TrafficService(fanout, objects or cluster.objects, settings.metrics.refresh)
+        fanout = Fanout(backends, telemetry.sources, settings.metrics.refresh, telemetry.sharing.samples)
+        traffic = TrafficService(fanout, objects or cluster.objects)
+        service = Answers(traffic, settings.metrics.refresh, sharing=telemetry.sharing.answers)
+        server = settings.server
+        tls = ServingTLS(_serving_files(server), cluster.authorities, SYSTEM_CLOCK) if settings.kubernetes.enabled else None
+        checks = [*cluster.checks, *([Check("serving-cert", tls.unusable)] if tls else [])]
         sources = [Check(f"source-{backend.name}", partial(fanout.trouble, backend.name), required=False) for backend in backends]
         app = build_app(
             service=service,
             parse=lambda info, query: parse_question(info, query, settings.metrics.window),
             authenticator=cluster.authenticator,
             authorizer=cluster.authorizer,
-            options=AppOptions(VERSION, settings.metrics.latency_unit, settings.server.spec_literal_discovery),
-            health=Health(readyz=(PING, Check("shutdown", lifecycle.shutdown), *sources)),
+            options=AppOptions(
+                VERSION,
+                settings.metrics.latency_unit,
+                settings.server.spec_literal_discovery,
+                settings.server.max_requests_inflight,
+                settings.server.max_watches,
+                settings.metrics.refresh,
+            ),
+            health=Health(
+                healthz=(PING, *checks),
+                readyz=(PING, *checks, *sources, Check("shutdown", lifecycle.shutdown)),
+                observe=telemetry.checked,
+            ),
             telemetry=telemetry,
+            # Replicas that serve with one certificate take each other's continue tokens.
+            pager=Pager(secret=tls.secret) if tls else None,
         )
+        app.on_response_prepare.append(lifecycle.say_goodbye)
         chores = list(cluster.chores)
         urls: list[str] = []
-        server = settings.server
-        if not settings.kubernetes.enabled:
+        if tls is None:
             port = await stack.enter_async_context(listening(app, LOOPBACK, server.insecure_port, None))
             urls.append(f"http://{LOOPBACK}:{port}")
-        elif server.secure_port:
-            tls = ServingTLS(_serving_files(server), cluster.authorities, SYSTEM_CLOCK)
-            chores.append(tls.keep_fresh)
-            port = await stack.enter_async_context(listening(app, server.bind_address, server.secure_port, tls.context))
+        else:
+            chores += [tls.keep_fresh, partial(tls.follow, cluster.trust_changed)]
+            socket = listening(app, server.bind_address, server.secure_port, tls.context, telemetry.handshake_failed)
+            port = await stack.enter_async_context(socket)
             urls.append(f"https://{server.bind_address}:{port}")
         await stack.enter_async_context(background(chores))
         yield urls
 
 
 @asynccontextmanager
-async def _cluster(settings: KubernetesSettings, workload_kind: str) -> AsyncIterator[_Cluster]:
+async def _cluster(settings: KubernetesSettings, workload_kind: str, telemetry: Telemetry) -> AsyncIterator[_Cluster]:
     if not settings.enabled:
         yield _Cluster(Everyone(), AllowAll(), StandaloneObjects(workload_kind))
         return
@@ -273,11 +297,19 @@ async def _cluster(settings: KubernetesSettings, workload_kind: str) -> AsyncIte
         trust = TrustSource(tokens, overrides, SYSTEM_CLOCK)
         await trust.start()
         yield _Cluster(
-            DelegatedAuthenticator(trust, TokenReviews(tokens, SYSTEM_CLOCK), SYSTEM_CLOCK),
-            SubjectAccessReviews(reviews, SYSTEM_CLOCK),
+            DelegatedAuthenticator(
+                trust,
+                TokenReviews(tokens, SYSTEM_CLOCK, telemetry.token_reviews),
+                SYSTEM_CLOCK,
+                telemetry.callers.certificate_shown,
+            ),
+            SubjectAccessReviews(reviews, SYSTEM_CLOCK, observer=telemetry.access_reviews),
             ClusterObjects(lookups),
-            (trust.keep_reading,),
+            (trust.keep_reading, trust.keep_watching),
             lambda: trust.current.authorities,
+            trust.changed,
+            # Whoever tolerates that it cannot be read wants to be served all the same.
+            (Check("configmap-synced", trust.unsynced, required=not settings.authentication_tolerate_lookup_failure),),
         )
 
 

@@ -18,7 +18,7 @@ from multidict import MultiMapping
 
 from apiservice.catalog import EDGES, KIND, SERVED, Served
 from apiservice.negotiate import Encoding, accept_of, negotiate
-from apiservice.parameters import LIST_PARAMETERS, OBJECT_PARAMETERS, path_parameter
+from apiservice.parameters import LIST_PARAMETERS, OBJECT_PARAMETERS, WATCH_PARAMETERS, path_parameter
 from apiservice.schemas import LIST_SCHEMA, OBJECT_SCHEMA, as_v2, reference, schemas
 from apiservice.static import make_form, send
 from metrics_api.resources import API_VERSION, GROUP, VERSION
@@ -73,7 +73,8 @@ class _Endpoint(NamedTuple):
 
     @property
     def parameters(self) -> list[dict[str, Any]]:
-        return [*map(path_parameter, self.variables), *(LIST_PARAMETERS if self.many else OBJECT_PARAMETERS)]
+        watch = WATCH_PARAMETERS if self.action == "list" and "watch" in self.served.verbs else []
+        return [*map(path_parameter, self.variables), *(LIST_PARAMETERS if self.many else OBJECT_PARAMETERS), *watch]
 
     @property
     def schema(self) -> dict[str, str]:

@@ -1,8 +1,9 @@
 """Lists in pages: every page of one list comes from the same answer, however long the client takes between them.
 
-An answer that does not fit a page is kept, whole, until it is too old or newer ones need the room. A continue token names the kept
-answer and a position in it; it is signed with a key that lives as long as the process, together with the question, so that it can
-be neither made up nor used for another list. A token of another replica, or of a process that has ended, has expired.
+A continue token says of which instant the answer is and how far it was read. An answer that does not fit a page is kept; when it is not
+there any more, or the client has come to another replica, the sources are asked about that instant again, and the token tells whether
+the rows are the same. It is signed together with the question, so that it can be neither made up nor used for another list; replicas
+that share a secret take each other's tokens.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import secrets
 import struct
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from cachetools import TTLCache
 
@@ -25,8 +27,8 @@ from metrics_api.errors import BadQuery, Expired
 
 __all__ = ["Page", "Pager", "question_key"]
 
-_BODY = struct.Struct(">8s8sQ")
-_MAC_BYTES = 18  # a token of 42 bytes needs no padding in base64
+_BODY = struct.Struct(">8s8sQQ")
+_MAC_BYTES = 16  # a token of 48 bytes needs no padding in base64
 _NOT_THE_QUESTION = frozenset(
     {"limit", "continue", "timeout", "timeoutSeconds", "pretty", "includeObject", "resourceVersion", "resourceVersionMatch"}
 )
@@ -41,24 +43,37 @@ class Page:
     remaining: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    result: Result
+class _Snapshot(NamedTuple):
+    """Which answer: to which question, of which instant, and a digest of which rows it has."""
+
     question: bytes
+    instant: int
+    rows: bytes
 
 
 class Pager:
     """The answers kept for clients that are reading them page by page.
 
     At most ``max_rows`` rows are kept in all, for ``ttl`` seconds each; the least recently read answer goes first. An answer that
-    alone is larger is sent whole, as a server may.
+    alone is larger is sent whole, as a server may. A token is good for ``ttl`` seconds, too. ``secret`` gives the key that signs them;
+    with none, they are good for this process alone. ``clock`` gives seconds that only grow, ``now`` Unix time.
     """
 
-    def __init__(self, max_rows: int = 250_000, ttl: float = 300.0, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        max_rows: int = 250_000,
+        ttl: float = 300.0,
+        *,
+        secret: Callable[[], bytes] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._max_rows = max_rows
-        self._key = secrets.token_bytes(32)
-        self._process = secrets.token_bytes(8)
-        self._kept: TTLCache[bytes, _Kept] = TTLCache(max_rows, ttl, timer=clock, getsizeof=lambda kept: len(kept.result.rows))
+        self._ttl = ttl
+        own = secrets.token_bytes(32)
+        self._secret = secret or (lambda: own)
+        self._now = now
+        self._kept: TTLCache[_Snapshot, Result] = TTLCache(max_rows, ttl, timer=clock, getsizeof=lambda kept: len(kept.rows))
 
     @property
     def rows(self) -> int:
@@ -70,39 +85,46 @@ class Pager:
         """The first page of a fresh answer; all of it when ``limit`` is 0 or it fits."""
         if not 0 < limit < len(result.rows) or len(result.rows) > self._max_rows:
             return Page(result)
-        identity = secrets.token_bytes(8)
-        kept = _Kept(result, _digest(question))
-        self._kept[identity] = kept
-        return self._page(identity, kept, 0, limit)
+        snapshot = _Snapshot(_digest(question), result.instant, _names(result))
+        self._kept[snapshot] = result
+        return self._page(snapshot, result, 0, limit)
 
-    def resume(self, question: str, token: str, limit: int) -> Page:
-        """The page a token asks for.
+    async def resume(self, question: str, token: str, limit: int, ask: Callable[[int], Awaitable[Result]]) -> Page:
+        """The page a token asks for; ``ask`` answers the question as of an instant, in Unix seconds.
 
-        Raises :class:`BadQuery` for a token that was not given out for this very question, and :class:`Expired` when its answer
-        is gone.
+        Raises :class:`BadQuery` for a token that was not given out for this very question, :class:`Expired` when its answer
+        is gone, and what ``ask`` raises.
         """
-        identity, process, offset, signature = _unpack(token)
-        if process != self._process:
+        key, rows, instant, offset, signature = _unpack(token)
+        if key != self._key_id():
             raise _expired()
-        if not hmac.compare_digest(signature, self._sign(identity, offset, _digest(question))):
+        snapshot = _Snapshot(_digest(question), instant, rows)
+        if not hmac.compare_digest(signature, self._sign(snapshot, offset)):
             raise _not_valid()
-        kept = self._kept.get(identity)
+        kept = self._kept.get(snapshot)
         if kept is None:
-            raise _expired()
-        return self._page(identity, kept, offset, limit)
+            if instant < self._now() - self._ttl:
+                raise _expired()
+            kept = await ask(instant)
+            if (kept.instant, _names(kept)) != (instant, rows):
+                raise _expired()
+            self._kept[snapshot] = kept
+        return self._page(snapshot, kept, offset, limit)
 
-    def _page(self, identity: bytes, kept: _Kept, offset: int, limit: int) -> Page:
-        rows = kept.result.rows
-        end = offset + limit if limit else len(rows)
-        part = replace(kept.result, rows=rows[offset:end])
-        if end >= len(rows):
+    def _page(self, snapshot: _Snapshot, kept: Result, offset: int, limit: int) -> Page:
+        end = offset + limit if limit else len(kept.rows)
+        part = replace(kept, rows=kept.rows[offset:end])
+        if end >= len(kept.rows):
             return Page(part)
-        token = _BODY.pack(identity, self._process, end) + self._sign(identity, end, kept.question)
-        return Page(part, urlsafe_b64encode(token).decode(), len(rows) - end)
+        token = _BODY.pack(self._key_id(), snapshot.rows, snapshot.instant, end) + self._sign(snapshot, end)
+        return Page(part, urlsafe_b64encode(token).decode(), len(kept.rows) - end)
 
-    def _sign(self, identity: bytes, offset: int, question: bytes) -> bytes:
-        signed = _BODY.pack(identity, self._process, offset) + question
-        return hmac.digest(self._key, signed, "sha256")[:_MAC_BYTES]
+    def _key_id(self) -> bytes:
+        return hmac.digest(self._secret(), b"the name of the key", "sha256")[:8]
+
+    def _sign(self, snapshot: _Snapshot, offset: int) -> bytes:
+        signed = _BODY.pack(self._key_id(), snapshot.rows, snapshot.instant, offset) + snapshot.question
+        return hmac.digest(self._secret(), signed, "sha256")[:_MAC_BYTES]
 
 
 def question_key(info: RequestInfo, query: Mapping[str, str]) -> str:
@@ -115,7 +137,15 @@ def _digest(question: str) -> bytes:
     return hashlib.sha256(question.encode("utf-8", "surrogatepass")).digest()
 
 
-def _unpack(token: str) -> tuple[bytes, bytes, int, bytes]:
+def _names(result: Result) -> bytes:
+    """Which rows there are, in their order: pages of two answers fit together when these agree."""
+    digest = hashlib.sha256()
+    for row in result.rows:
+        digest.update(repr((row.namespace, row.name, row.edge.direction, row.edge.peer)).encode("utf-8", "surrogatepass"))
+    return digest.digest()[:8]
+
+
+def _unpack(token: str) -> tuple[bytes, bytes, int, int, bytes]:
     try:
         raw = urlsafe_b64decode(token.encode("ascii"))
     except (UnicodeEncodeError, binascii.Error) as error:
@@ -123,8 +153,8 @@ def _unpack(token: str) -> tuple[bytes, bytes, int, bytes]:
     # The decoder skips what is not base64; only the spelling that was given out counts.
     if len(raw) != _BODY.size + _MAC_BYTES or urlsafe_b64encode(raw).decode() != token:
         raise _not_valid()
-    identity, process, offset = _BODY.unpack_from(raw)
-    return identity, process, offset, raw[_BODY.size :]
+    key, rows, instant, offset = _BODY.unpack_from(raw)
+    return key, rows, instant, offset, raw[_BODY.size :]
 
 
 def _not_valid() -> BadQuery:

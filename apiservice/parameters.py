@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["LIST_PARAMETERS", "OBJECT_PARAMETERS", "path_parameter"]
+__all__ = ["LIST_PARAMETERS", "OBJECT_PARAMETERS", "WATCH_PARAMETERS", "path_parameter"]
 
 
 def _query(name: str, description: str, kind: str = "string") -> dict[str, Any]:
@@ -36,6 +36,19 @@ LIST_PARAMETERS: list[dict[str, Any]] = [
     _query("resourceVersionMatch", "How resourceVersion is meant: Exact or NotOlderThan."),
 ]
 """What a request for a list understands."""
+
+WATCH_PARAMETERS: list[dict[str, Any]] = [
+    _query("watch", "If 'true', the list goes on: the answer is a stream of events, one JSON document per line.", "boolean"),
+    _query("timeoutSeconds", "How long to watch, in seconds; unset is from half an hour to an hour.", "integer"),
+    _query("allowWatchBookmarks", "If 'true', events of type BOOKMARK tell now and then how far the watch has come.", "boolean"),
+    _query(
+        "sendInitialEvents",
+        "If 'true', a watch begins with an ADDED for every row, and a BOOKMARK with the annotation k8s.io/initial-events-end after "
+        "them; it needs resourceVersionMatch=NotOlderThan.",
+        "boolean",
+    ),
+]
+"""What a list that can be watched understands beside that."""
 
 
 def path_parameter(name: str) -> dict[str, Any]:

@@ -66,6 +66,12 @@ class Question:
     labels: LabelSelector = LabelSelector()
     fields: FieldSelector = FieldSelector()
 
+    def __str__(self) -> str:
+        """What is asked, in a few words for the log."""
+        edges = "edges of " if self.edges else ""
+        name = f" {self.name!r}" if self.name else ""
+        return f"{edges}{self.resource}{name} in {repr(self.namespace) if self.namespace else 'all namespaces'}"
+
     @property
     def selects(self) -> bool:
         """Whether a selector takes part: then nobody can say how many items remain."""

@@ -12,14 +12,24 @@ from typing import Any
 
 import msgspec
 
+from apiservice.catalog import KIND
 from apiservice.encoding import encode, indent, yaml_text
 from apiservice.negotiate import Encoding, Transform
 from metrics_api.errors import BadQuery
-from metrics_api.objects import LatencyUnit, TrafficMetrics, list_wire
-from metrics_api.resources import ResourceRef
+from metrics_api.objects import LatencyUnit, TrafficMetrics, list_wire, resource_version
+from metrics_api.resources import API_VERSION, ResourceRef
 from metrics_api.table import EDGE_COLUMNS, RESOURCE_COLUMNS, cells
 
-__all__ = ["INCOMPLETE", "Style", "include_object", "mark_incomplete", "represent_list", "represent_object"]
+__all__ = [
+    "INCOMPLETE",
+    "Style",
+    "bookmark_document",
+    "include_object",
+    "mark_incomplete",
+    "object_document",
+    "represent_list",
+    "represent_object",
+]
 
 INCOMPLETE = "metrics.smi-spec.io/incomplete"
 """The annotation of rows that a failed source may have left incomplete. A list cannot be annotated, so each of its rows is."""
@@ -64,10 +74,36 @@ def mark_incomplete(rows: Sequence[TrafficMetrics]) -> tuple[TrafficMetrics, ...
 
 def represent_object(row: TrafficMetrics, style: Style) -> Iterator[bytes]:
     """One object, or its Table of one row, or its metadata."""
-    if style.transform is not None and style.transform.kind == "Table":
-        return _encode_sheet(_table({}, style.transform, style), [row], style)
-    document = row.wire(style.unit) if style.transform is None else _partial(row, style.transform)
-    return iter([encode(document, style.encoding, pretty=style.pretty)])
+    return iter([encode(object_document(row, style), style.encoding, pretty=style.pretty)])
+
+
+def object_document(row: TrafficMetrics, style: Style, *, columns: bool = True) -> dict[str, Any]:
+    """One object as it is wanted, ready to be encoded; ``columns`` says whether a Table defines its columns."""
+    if style.transform is None:
+        return row.wire(style.unit)
+    if style.transform.kind == "Table":
+        sheet = _table({"resourceVersion": resource_version(row.instant)}, style.transform, style)
+        return {**sheet.envelope, **({} if columns else {"columnDefinitions": None}), sheet.key: [sheet.row(row)]}
+    return _partial(row, style.transform)
+
+
+def bookmark_document(version: int, annotations: Mapping[str, str], style: Style, *, columns: bool = True) -> dict[str, Any]:
+    """An object that says nothing but how far a watch has come, in Unix seconds; a Table of it is a row of empty cells."""
+    metadata: dict[str, Any] = {"resourceVersion": resource_version(version), "creationTimestamp": None}
+    if annotations:
+        metadata["annotations"] = dict(annotations)
+    wanted = style.transform
+    if wanted is None:
+        return {"kind": KIND, "apiVersion": API_VERSION, "metadata": metadata}
+    single = _envelope(wanted._replace(kind="PartialObjectMetadata"), metadata)
+    if wanted.kind != "Table":
+        return single
+    definitions = EDGE_COLUMNS if style.edges else RESOURCE_COLUMNS
+    return {
+        **_envelope(wanted, {"resourceVersion": resource_version(version)}),
+        "columnDefinitions": [column.wire() for column in definitions] if columns else None,
+        "rows": [{"cells": [""] * len(definitions), "object": single}],
+    }
 
 
 def represent_list(

@@ -10,12 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from urllib.parse import unquote
 
+from apiservice.identity.user import readable
 from metrics_api.errors import BadQuery
 from metrics_api.fields import FieldSelector
 from metrics_api.selector import LabelSelector
 
-__all__ = ["RequestInfo", "parse_field_selector", "parse_request"]
+__all__ = ["RequestInfo", "decode_path", "parse_field_selector", "parse_request"]
 
 _VERBS = {"POST": "create", "GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _VERBS_IN_PATH = frozenset({"proxy", "watch"})
@@ -44,6 +46,16 @@ class RequestInfo:
     name: str = ""
     parts: tuple[str, ...] = ()
     verb_in_path: bool = False
+
+
+def decode_path(raw_path: str) -> str:
+    """The path of a request line, percent-decoded once.
+
+    Bytes that are not UTF-8 become replacement characters, as they do in the reviews kube-apiserver asks for. aiohttp's own
+    ``request.path`` leaves them encoded, and then ``%C0`` and ``%25C0`` are the same.
+    """
+    decoded = unquote(raw_path, errors="surrogateescape").encode("utf-8", "surrogateescape")
+    return readable(decoded.decode("utf-8", "surrogateescape"))
 
 
 def parse_request(method: str, decoded_path: str, query: Mapping[str, str]) -> RequestInfo:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 from cachetools import TTLCache
@@ -18,7 +20,7 @@ from apiservice.clock import Clock
 from apiservice.flight import SingleFlight
 from apiservice.kube import KubeError
 
-__all__ = ["LIFETIME", "Reviewer", "Reviews"]
+__all__ = ["LIFETIME", "Observer", "Reviewer", "Reviews"]
 
 LIFETIME = 10.0
 """Seconds an answer is believed, whether good or bad: how long a revoked right or token still works here."""
@@ -39,10 +41,37 @@ class Reviewer(Protocol):
         ...
 
 
+class Observer:
+    """Whom :class:`Reviews` tell what they do, so that it can be counted; this one does not care."""
+
+    def posted(self, code: str, seconds: float) -> None:
+        """A call has ended; ``code`` is that of HTTP, or ``<error>`` when there was no answer."""
+
+    def held(self, seconds: float) -> None:
+        """A review was remembered, and found in so many seconds."""
+
+    def waiting(self) -> AbstractContextManager[None]:
+        """None is remembered: somebody waits for one meanwhile."""
+        return nullcontext()
+
+    def asking(self) -> AbstractContextManager[None]:
+        """A review is asked for meanwhile, on behalf of all who wait for it."""
+        return nullcontext()
+
+
 class Reviews:
     """Reviews of one kind, posted to ``path``. At most ``capacity`` answers are remembered; ``deadline`` is in seconds."""
 
-    def __init__(self, kube: Reviewer, path: str, clock: Clock, capacity: int, deadline: float = 10.0) -> None:
+    def __init__(
+        self,
+        kube: Reviewer,
+        path: str,
+        clock: Clock,
+        capacity: int,
+        deadline: float = 10.0,
+        observer: Observer | None = None,
+    ) -> None:
+        self._observer = observer or Observer()
         self._kube = kube
         self._path = path
         self._clock = clock
@@ -55,17 +84,21 @@ class Reviews:
 
         Raises :class:`apiservice.kube.KubeError` when there is none within the deadline, retries included. Errors are never remembered.
         """
+        start = time.perf_counter()
         known = self._remembered.get(key)
         if known is not None:
+            self._observer.held(time.perf_counter() - start)
             return known
 
         async def ask() -> Status:
-            status = await self._ask(document)
+            with self._observer.asking():
+                status = await self._ask(document)
             if keep(status):
                 self._remembered[key] = status
             return status
 
-        return await self._flights.once(key, ask)
+        with self._observer.waiting():
+            return await self._flights.once(key, ask)
 
     async def _ask(self, document: Mapping[str, Any]) -> Status:
         last = KubeError(0, f"POST {self._path}: no answer within {self._deadline:g} s")
@@ -73,7 +106,7 @@ class Reviews:
             async with asyncio.timeout(self._deadline):
                 for attempt in range(_TRIES):
                     try:
-                        answer = await self._kube.post_json(self._path, document)
+                        answer = await self._post(document)
                     except KubeError as error:
                         if not error.transient or attempt == _TRIES - 1:
                             raise
@@ -85,6 +118,21 @@ class Reviews:
         except TimeoutError as error:
             raise last from error
         raise last
+
+    async def _post(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """One call. It is 201 that Kubernetes answers to a review, and the client takes any other good code for that."""
+        start = time.perf_counter()
+        code = "<error>"
+        try:
+            answer = await self._kube.post_json(self._path, document)
+            code = "201"
+        except KubeError as error:
+            code = str(error.status or code)
+            raise
+        else:
+            return answer
+        finally:
+            self._observer.posted(code, time.perf_counter() - start)
 
 
 def _status(answer: Mapping[str, Any], path: str) -> Status:

@@ -1,37 +1,42 @@
-"""What is not HTTP is answered, too: with a Status, and without repeating or logging what was sent.
-
-aiohttp answers a request it cannot parse before any application sees it: as text that quotes the offending bytes, which may be a
-credential, and with a traceback in the log for anybody who cares to send garbage. :class:`Runner` is its ``AppRunner`` with other
-manners.
-"""
+"""Runs the application on connections with bounds, and ends only when the last answer has left; otherwise it is aiohttp's runner."""
 
 from __future__ import annotations
 
-import logging
-import uuid
+import asyncio
+from typing import Any
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.web_protocol import RequestHandler
-from aiohttp.web_request import BaseRequest
 
-from apiservice.encoding import encode
-from apiservice.negotiate import Encoding
-from apiservice.status import StatusError, status_for
+from apiservice.connection import Bounds, Connection
 
 __all__ = ["Runner"]
 
-_LOG = logging.getLogger(__name__)
+_FAREWELL = 5.0
+"""Seconds the last bytes have to leave once every request is answered."""
 
 
 class Runner(web.AppRunner):
-    """Runs an application; takes the arguments of :class:`aiohttp.web.AppRunner`."""
+    """Runs an application within ``bounds``; further arguments are those of :class:`aiohttp.web.AppRunner`."""
 
-    __slots__ = ()
+    __slots__ = ("_bounds", "_connections")
+
+    def __init__(self, app: web.Application, *, bounds: Bounds = Bounds(), **kwargs: Any) -> None:  # noqa: B008 - frozen
+        super().__init__(app, **kwargs)
+        self._bounds = bounds
+        self._connections: set[Connection] = set()
+
+    async def cleanup(self) -> None:
+        """Finish what is under way. aiohttp is content when an answer is handed to its connection; this waits until it has left."""
+        await super().cleanup()
+        if self._connections:
+            await asyncio.wait([each.closed for each in self._connections], timeout=_FAREWELL)
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
         return _Server(
+            self._bounds,
+            self._connections,
             made.request_handler,
             request_factory=made.request_factory,
             handler_cancellation=made.handler_cancellation,
@@ -40,44 +45,13 @@ class Runner(web.AppRunner):
 
 
 class _Server(web.Server):
+    def __init__(self, bounds: Bounds, connections: set[Connection], *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._bounds = bounds
+        self._open = connections
+
     def __call__(self) -> RequestHandler:
-        return _Connection(self, loop=self._loop, **self._kwargs)
-
-
-class _Connection(RequestHandler):
-    __slots__ = ()
-
-    def handle_error(
-        self, request: BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
-    ) -> web.StreamResponse:
-        """The answer to what is no request, or to an error no handler caught; the connection is closed after it."""
-        if request.writer.output_size > 0:
-            raise ConnectionError("the answer has begun already, no other can be sent")
-        audit_id = str(uuid.uuid4())
-        if isinstance(exc, HttpProcessingError):
-            failure = _unreadable(exc)
-            _LOG.info("a request from %s is not HTTP this server reads: %s", request.remote, failure.message)
-        else:
-            failure = status_for(exc if isinstance(exc, Exception) else RuntimeError(message), None, audit_id)
-            _LOG.error("a request failed with %d, audit ID %s", status, audit_id, exc_info=exc)
-        response = web.Response(
-            status=failure.code,
-            body=encode(failure.document(), Encoding.JSON),
-            headers={
-                "Content-Type": Encoding.JSON.value,
-                "Cache-Control": "no-cache, private",
-                "Audit-Id": audit_id,
-                **failure.headers(),
-            },
-        )
-        response.force_close()
-        return response
-
-
-def _unreadable(error: HttpProcessingError) -> StatusError:
-    """What is wrong, in words of our own: those of the parser quote the request."""
-    if isinstance(error, LineTooLong):
-        return StatusError(431, "a header field or the request line is longer than this server accepts")
-    if "Too many headers" in error.message:
-        return StatusError(431, "the request has more header fields than this server accepts")
-    return StatusError(400, "the request is not valid HTTP/1.1")
+        connection = Connection(self, self._bounds, loop=self._loop, **self._kwargs)
+        self._open.add(connection)
+        connection.closed.add_done_callback(lambda _: self._open.discard(connection))
+        return connection

@@ -3,60 +3,79 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
-import signal
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
 
 from aiohttp import web
 
+from apiservice.handshakes import Doorstep
 from apiservice.runner import Runner
 from apiservice.serving import SERVER_LIMITS
 from metrics_api import BadConfiguration
 
-__all__ = ["LOOPBACK", "Lifecycle", "background", "forever", "listening", "until_stopped"]
+__all__ = ["LOOPBACK", "background", "forever", "listening"]
 
 LOOPBACK = "127.0.0.1"
 
 _DRAIN = 60.0
 """Seconds that requests under way have to finish; the longest an answer may take."""
 
-logger = logging.getLogger(__name__)
+_HANDSHAKE = 32.0
+"""Seconds a TLS handshake may take, as long as the request after it: what the Kubernetes API servers allow."""
 
-
-class Lifecycle:
-    """Whether the server is going down; readiness follows it, liveness does not."""
-
-    def __init__(self) -> None:
-        self.stopping = False
-
-    def shutdown(self) -> str | None:
-        """The readiness check: what is wrong, or None."""
-        return "process is shutting down" if self.stopping else None
+_CLOSING = 10.0
+"""Seconds a client has to agree to the end of a TLS connection."""
 
 
 @asynccontextmanager
-async def listening(app: web.Application, address: str, port: int, tls: ssl.SSLContext | None) -> AsyncIterator[int]:
+async def listening(
+    app: web.Application,
+    address: str,
+    port: int,
+    tls: ssl.SSLContext | None,
+    handshake_failed: Callable[[], None] = lambda: None,
+) -> AsyncIterator[int]:
     """Serve ``app`` on a socket, and yield its port; at the end no new connections are taken and requests under way finish.
 
-    Port 0 takes a free one. Raises :class:`metrics_api.errors.BadConfiguration` when the address cannot be listened on.
+    ``handshake_failed`` is called for every connection that is lost before its TLS handshake is complete. Port 0 takes a free one.
+    Raises :class:`metrics_api.errors.BadConfiguration` when the address cannot be listened on.
     """
     # A client that goes away stops its question, so that no source is asked for an answer nobody reads.
-    runner = Runner(app, handle_signals=False, access_log=None, handler_cancellation=True, shutdown_timeout=_DRAIN, **SERVER_LIMITS)
+    runner = Runner(app, access_log=None, handler_cancellation=True, shutdown_timeout=_DRAIN, **SERVER_LIMITS)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, address, port, ssl_context=tls, backlog=1024)
-        try:
-            await site.start()
-        except OSError as error:
-            # The text of the error itself repeats the address.
-            reason = os.strerror(error.errno) if error.errno else str(error)
-            raise BadConfiguration([f"cannot listen on {address} port {port}: {reason}; is another server there?"]) from error
-        yield next(int(bound[1]) for bound in runner.addresses)
+        serve: Any = runner.server
+        async with _socket(partial(Doorstep, serve, handshake_failed) if tls else serve, address, port, tls) as bound:
+            yield bound
     finally:
         await runner.cleanup()
+
+
+@asynccontextmanager
+async def _socket(protocol: Any, address: str, port: int, tls: ssl.SSLContext | None) -> AsyncIterator[int]:
+    """Listen, and yield the port. A site of aiohttp cannot be told how long a handshake may take."""
+    try:
+        server = await asyncio.get_running_loop().create_server(
+            protocol,
+            address,
+            port,
+            ssl=tls,
+            backlog=1024,
+            ssl_handshake_timeout=_HANDSHAKE if tls else None,
+            ssl_shutdown_timeout=_CLOSING if tls else None,
+        )
+    except OSError as error:
+        # The text of the error itself repeats the address.
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise BadConfiguration([f"cannot listen on {address} port {port}: {reason}; is another server there?"]) from error
+    try:
+        yield int(server.sockets[0].getsockname()[1])
+    finally:
+        server.close()
 
 
 @asynccontextmanager
@@ -73,40 +92,6 @@ async def background(chores: Sequence[Callable[[], Awaitable[None]]]) -> AsyncIt
         finally:
             for task in tasks:
                 task.cancel()
-
-
-@asynccontextmanager
-async def until_stopped(lifecycle: Lifecycle, delay: int = 0) -> AsyncIterator[None]:
-    """Run the block until SIGTERM, SIGINT or SIGHUP: wherever it is then, it is cancelled, and what it has entered is left in order.
-
-    The block goes on for ``delay`` seconds after the signal, not ready any more, so that whoever sends requests here learns to send
-    them elsewhere. A second signal does not wait for what is under way: it interrupts the leaving, too.
-    """
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    signals = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-
-    def stop() -> None:
-        logger.info("told to stop: finishing what is under way")
-        lifecycle.stopping = True
-        for number in signals:
-            loop.remove_signal_handler(number)
-            # In the midst of Python: what was started still gets its chance to end.
-            signal.signal(number, signal.default_int_handler)
-        if task is not None:
-            loop.call_later(delay, task.cancel)
-
-    for number in signals:
-        loop.add_signal_handler(number, stop)
-    try:
-        yield
-    except asyncio.CancelledError:
-        if not lifecycle.stopping:
-            raise
-        if task is not None:
-            task.uncancel()
-    finally:
-        for number in signals:
-            loop.remove_signal_handler(number)
 
 
 async def forever() -> None:

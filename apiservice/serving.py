@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import hmac
 import logging
 import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple, TypedDict
+
+from cryptography import x509
 
 from apiservice.clock import Clock
 from metrics_api.errors import BadConfiguration
@@ -31,10 +34,15 @@ class _Limits(TypedDict):
     max_headers: int
     max_field_size: int
     max_line_size: int
+    keepalive_timeout: float
 
 
-SERVER_LIMITS: Final[_Limits] = {"max_headers": 4096, "max_field_size": 65_536, "max_line_size": 65_536}
-"""Arguments for ``aiohttp.web.AppRunner``: the aggregator sends one header for each group of a user, and some users have hundreds."""
+SERVER_LIMITS: Final[_Limits] = {"max_headers": 4096, "max_field_size": 65_536, "max_line_size": 65_536, "keepalive_timeout": 120.0}
+"""Arguments for ``aiohttp.web.AppRunner``.
+
+The aggregator sends one header for each group of a user, and some users have hundreds. Seconds an idle connection is kept: Go's
+clients close theirs after 90, and must be the first to do so, or a request could meet a connection that is just being closed.
+"""
 
 
 class _Sources(NamedTuple):
@@ -42,6 +50,8 @@ class _Sources(NamedTuple):
     key: Path
     authorities: str
     digest: bytes
+    leaf: x509.Certificate
+    secret: bytes
 
 
 class ServingTLS:
@@ -62,21 +72,23 @@ class ServingTLS:
             self.context = self._inner = _context(sources)
         except (OSError, ValueError) as error:
             raise BadConfiguration([_complaint(error)]) from error
-        self._made_of = sources.digest
+        self._made_of = sources
+        self._one_at_a_time = asyncio.Lock()
         self.context.sni_callback = self._choose
 
     async def refresh(self) -> bool:
         """Whether a change was found and new connections now see it. A pair that cannot be used leaves the old one in place."""
-        try:
-            changed = await asyncio.to_thread(self._changed)
-        except (OSError, ValueError, BadConfiguration) as error:
-            logger.error("the serving certificate read before stays in use: %s", _complaint(error))  # noqa: TRY400 - no trace needed
-            return False
-        if changed is None:
-            return False
-        self._inner = changed
-        # Whether a certificate is asked for is decided before the handshake is handed on.
-        self.context.verify_mode = changed.verify_mode
+        async with self._one_at_a_time:
+            try:
+                changed = await asyncio.to_thread(self._changed)
+            except (OSError, ValueError, BadConfiguration) as error:
+                logger.error("the serving certificate read before stays in use: %s", _complaint(error))  # noqa: TRY400 - no trace needed
+                return False
+            if changed is None:
+                return False
+            self._inner = changed
+            # Whether a certificate is asked for is decided before the handshake is handed on.
+            self.context.verify_mode = changed.verify_mode
         logger.info("new connections are served with a changed certificate or changed client authorities")
         return True
 
@@ -86,25 +98,55 @@ class ServingTLS:
             await self._clock.sleep(PERIOD)
             await self.refresh()
 
+    async def follow(self, changed: asyncio.Event) -> None:
+        """Look at once whenever ``changed`` is set, and clear it, for ever: a new front proxy is not kept waiting."""
+        while True:
+            await changed.wait()
+            changed.clear()
+            await self.refresh()
+
     def _choose(self, connection: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _context: ssl.SSLContext) -> None:
         connection.context = self._inner
 
     def _changed(self) -> ssl.SSLContext | None:
         """A context made of what is there now; None when nothing has changed since the last one was made."""
         sources = self._sources()
-        if sources.digest == self._made_of:
+        if sources.digest == self._made_of.digest:
             return None
         context = _context(sources)
-        self._made_of = sources.digest
+        self._made_of = sources
         return context
+
+    def secret(self) -> bytes:
+        """A key all replicas have that serve with the same private key, and nobody else; of the pair in use now."""
+        return self._made_of.secret
+
+    def unusable(self) -> str | None:
+        """The readiness check: why no client can accept the certificate that is served now, or None."""
+        leaf, now = self._made_of.leaf, self._clock.now()
+        if now > leaf.not_valid_after_utc:
+            return f"the serving certificate expired at {leaf.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}"
+        if now < leaf.not_valid_before_utc:
+            return f"the serving certificate is not valid before {leaf.not_valid_before_utc:%Y-%m-%dT%H:%M:%SZ}"
+        return None
 
     def _sources(self) -> _Sources:
         certificate, key = self._files()
         authorities = self._authorities()
         digest = hashlib.sha256()
-        for part in (certificate.read_bytes(), key.read_bytes(), authorities.encode()):
+        chain, private = certificate.read_bytes(), key.read_bytes()
+        for part in (chain, private, authorities.encode()):
             digest.update(hashlib.sha256(part).digest())
-        return _Sources(certificate, key, authorities, digest.digest())
+        secret = hmac.digest(private, b"what replicas sign for each other", "sha256")
+        return _Sources(certificate, key, authorities, digest.digest(), _leaf(chain), secret)
+
+
+def _leaf(chain: bytes) -> x509.Certificate:
+    """The first certificate, which is the one served. Raises ValueError when there is none."""
+    try:
+        return x509.load_pem_x509_certificate(chain)
+    except ValueError as error:
+        raise ValueError(f"the serving certificate cannot be read: {error}") from error
 
 
 def _context(sources: _Sources) -> ssl.SSLContext:

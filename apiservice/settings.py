@@ -12,12 +12,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from apiservice.logformat import LogFormat
+from apiservice.logs import LARGEST_VERBOSITY
 from metrics_api import WORKLOAD_KINDS, LatencyUnit, Window, parse_duration
 from metrics_api.document import Node, Problems, parse_document
 
 __all__ = [
     "OPTIONS",
     "KubernetesSettings",
+    "LoggingSettings",
     "MetricsSettings",
     "Option",
     "ServerSettings",
@@ -36,6 +39,7 @@ class ServerSettings:
     standalone use, 0 is off.
     ``spec_literal_discovery`` gives every resource the kind TrafficMetrics, as the SMI text has it, at the price of ``kubectl get``.
     ``shutdown_delay_duration`` is the seconds it goes on serving, not ready any more, once it is told to stop.
+    ``max_requests_inflight`` resource requests are worked on at once, and ``max_watches`` watches beside them; 0 is no limit.
     """
 
     bind_address: str = "0.0.0.0"  # noqa: S104 an API server is there to be reached
@@ -48,6 +52,8 @@ class ServerSettings:
     insecure_port: int = 0
     spec_literal_discovery: bool = False
     shutdown_delay_duration: int = 0
+    max_requests_inflight: int = 400
+    max_watches: int = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +91,14 @@ class MetricsSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class LoggingSettings:
+    """What is logged, and how: ``verbosity`` is that of Kubernetes' components, from 0 (:mod:`apiservice.logs` says what each tells)."""
+
+    format: LogFormat = LogFormat.TEXT
+    verbosity: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything configured. ``backends`` are the entries as written: each source reads its own keys."""
 
@@ -92,11 +106,12 @@ class Settings:
     kubernetes: KubernetesSettings
     metrics: MetricsSettings
     backends: tuple[Node, ...]
+    logging: LoggingSettings = LoggingSettings()
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One key of the file, and the flag that repeats it."""
+    """One key of the file, and the flag that repeats it. A flag of one letter is written with one dash, too."""
 
     section: str
     key: str
@@ -120,6 +135,8 @@ OPTIONS: tuple[Option, ...] = (
     Option("server", "insecurePort", "port for plain HTTP on loopback without authentication, standalone only; 0 is off"),
     Option("server", "specLiteralDiscovery", "true: every resource has kind TrafficMetrics, as the SMI text says"),
     Option("server", "shutdownDelayDuration", "time to go on serving, not ready any more, after being told to stop"),
+    Option("server", "maxRequestsInflight", "resource requests worked on at once; more are told to come back; 0 is no limit"),
+    Option("server", "maxWatches", "watches served at once; more are told to come back; 0 is no limit"),
     Option("kubernetes", "enabled", "false: standalone, no cluster", flag="kubernetes-enabled"),
     Option("kubernetes", "kubeconfig", "kubeconfig of the cluster; empty is in-cluster"),
     Option("kubernetes", "authenticationKubeconfig", "kubeconfig for TokenReview, when it is another one"),
@@ -133,13 +150,16 @@ OPTIONS: tuple[Option, ...] = (
     Option("metrics", "latencyUnit", "seconds, or ms for clients written against older servers"),
     Option("metrics", "defaultWorkloadKind", "standalone: kind of a workload known by name alone"),
     Option("metrics", "refresh", "answers are as of multiples of this"),
+    Option("logging", "format", "text, or json", flag="logging-format"),
+    Option("logging", "verbosity", "0 for what an operator must know, 3 for every request, up to 10", flag="v"),
 )
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add every flag to a command."""
     for option in OPTIONS:
-        parser.add_argument(f"--{option.name}", dest=option.name, metavar="VALUE", help=option.help)
+        short = [f"-{option.name}"] if len(option.name) == 1 else []
+        parser.add_argument(f"--{option.name}", *short, dest=option.name, metavar="VALUE", help=option.help)
 
 
 def read_settings(text: str, file: str, flags: Mapping[str, str], environment: Mapping[str, str], problems: Problems) -> Settings:
@@ -150,7 +170,7 @@ def read_settings(text: str, file: str, flags: Mapping[str, str], environment: M
     """
     root = parse_document(text, file, problems)
     _override(root, flags, environment)
-    entries = root.mapping(("server", "kubernetes", "metrics", "backends"))
+    entries = root.mapping(("server", "kubernetes", "metrics", "logging", "backends"))
     missing = Node({}, file, 0, "", problems)
     server = _server(entries.get("server", missing))
     kubernetes = _kubernetes(entries.get("kubernetes", missing))
@@ -166,6 +186,7 @@ def read_settings(text: str, file: str, flags: Mapping[str, str], environment: M
         server=server,
         kubernetes=kubernetes,
         metrics=_metrics(entries.get("metrics", missing)),
+        logging=_logging(entries.get("logging", missing)),
         backends=tuple(entries["backends"].items()) if "backends" in entries else (),
     )
 
@@ -204,6 +225,8 @@ def _server(node: Node) -> ServerSettings:
         insecure_port=_port(entries, "insecurePort", default.insecure_port),
         spec_literal_discovery=_boolean(entries, "specLiteralDiscovery", default=default.spec_literal_discovery),
         shutdown_delay_duration=entries["shutdownDelayDuration"].read(_delay, 0) if "shutdownDelayDuration" in entries else 0,
+        max_requests_inflight=_limit(entries, "maxRequestsInflight", default.max_requests_inflight),
+        max_watches=_limit(entries, "maxWatches", default.max_watches),
     )
 
 
@@ -239,6 +262,17 @@ def _metrics(node: Node) -> MetricsSettings:
     )
 
 
+def _logging(node: Node) -> LoggingSettings:
+    entries = node.mapping([option.key for option in OPTIONS if option.section == "logging"])
+    default = LoggingSettings()
+    return LoggingSettings(
+        format=LogFormat(entries["format"].choice([form.value for form in LogFormat], default.format.value))
+        if "format" in entries
+        else default.format,
+        verbosity=entries["verbosity"].integer(0, LARGEST_VERBOSITY, default.verbosity) if "verbosity" in entries else 0,
+    )
+
+
 def _text(entries: Mapping[str, Node], key: str, default: str) -> str:
     return entries[key].text(default) if key in entries else default
 
@@ -249,6 +283,10 @@ def _boolean(entries: Mapping[str, Node], key: str, *, default: bool) -> bool:
 
 def _port(entries: Mapping[str, Node], key: str, default: int) -> int:
     return entries[key].integer(0, 65535, default) if key in entries else default
+
+
+def _limit(entries: Mapping[str, Node], key: str, default: int) -> int:
+    return entries[key].integer(0, 1_000_000, default) if key in entries else default
 
 
 def _file(entries: Mapping[str, Node], key: str) -> str:

@@ -33,6 +33,7 @@ from metrics_api.resources import GROUP
 __all__ = [
     "StatusError",
     "entity_too_large",
+    "expired_version",
     "forbidden",
     "method_not_allowed",
     "misdirected",
@@ -210,9 +211,9 @@ def entity_too_large() -> StatusError:
     return StatusError(413, "Request entity too large: limit is 3145728")
 
 
-def too_many_requests(limit: int) -> StatusError:
-    """429 when ``limit`` questions are being answered already."""
-    message = f"the server is answering {limit} requests already and cannot take more: try again in a second"
+def too_many_requests(limit: int, what: str = "requests") -> StatusError:
+    """429 when ``limit`` of ``what`` are being answered already."""
+    message = f"the server is answering {limit} {what} already and cannot take more: try again in a second"
     return StatusError(429, message, retry_after=1)
 
 
@@ -221,6 +222,11 @@ def too_large_version(asked: int, current: int) -> StatusError:
     message = f"Timeout: Too large resource version: {asked}, current: {current}"
     cause = ("ResourceVersionTooLarge", "Too large resource version", "")
     return StatusError(504, message, causes=[cause], retry_after=1)
+
+
+def expired_version(asked: int) -> StatusError:
+    """410 for a version so old that nobody knows what happened since."""
+    return StatusError(410, f"too old resource version: {asked}: list again, and go on from there")
 
 
 def _of_traffic(error: TrafficError, kind: str, group: str) -> StatusError:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import cast
@@ -36,21 +35,14 @@ __all__ = ["TrafficService"]
 
 
 class TrafficService:
-    """Answers questions.
+    """Answers questions."""
 
-    ``refresh`` is seconds: instants are multiples of it, so that everybody, on every replica, who asks the same within one refresh gets
-    the same numbers, and the sources are asked once. ``clock`` is Unix time.
-    """
-
-    def __init__(self, fanout: Fanout, objects: Objects, refresh: int, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, fanout: Fanout, objects: Objects) -> None:
         self._fanout = fanout
         self._objects = objects
-        self._refresh = refresh
-        self._clock = clock
 
-    async def answer(self, question: Question) -> Result:
-        """The rows of a question. Raises the errors of :mod:`metrics_api.errors`."""
-        instant = int(self._clock() // self._refresh) * self._refresh
+    async def answer(self, question: Question, instant: int) -> Result:
+        """The rows of a question as of ``instant``, in Unix seconds. Raises the errors of :mod:`metrics_api.errors`."""
         query = question.query(instant)
         gathered, view = await _both(self._fanout.gather(query), self._objects.view(question.kinds, query.namespace, query.name))
         samples, naming = await self._named(gathered.samples, view)
@@ -61,11 +53,7 @@ class TrafficService:
         warnings = [*gathered.warnings, *view.warnings, *naming]
         if question.labels:
             warnings += _check_labels(rows, view)
-        rows = [
-            row
-            for row in rows
-            if question.labels.matches(row.labels) and (not question.fields or question.fields.matches(fields_of(row)))
-        ]
+        rows = await aside(len(rows), partial(_selected, question, rows))
         if question.single:
             rows = [row for row in rows if row.name == question.name]
             if not rows:
@@ -82,7 +70,8 @@ class TrafficService:
         """An object without edges has an empty list of them; NotFound is for one that does not exist."""
         exists = view.exists(ResourceRef(question.kinds[0], question.namespace, question.name))
         if exists is None:
-            await self.answer(replace(question, edges=False, single=True, fields=FieldSelector(), labels=LabelSelector()))
+            total = replace(question, edges=False, single=True, fields=FieldSelector(), labels=LabelSelector())
+            await self.answer(total, gathered.instant)
         elif not exists:
             raise _missing(question, view, gathered)
 
@@ -126,6 +115,14 @@ def _rows(
     ]
     rows.sort(key=lambda row: (row.namespace, row.name, row.resource.kind))
     return rows
+
+
+def _selected(question: Question, rows: list[TrafficMetrics]) -> list[TrafficMetrics]:
+    return [
+        row
+        for row in rows
+        if question.labels.matches(row.labels) and (not question.fields or question.fields.matches(fields_of(row)))
+    ]
 
 
 def _in_scope(resource: ResourceRef, query: TrafficQuery) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import subprocess
 import time
 import urllib.error
@@ -13,9 +14,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["LOOPBACK", "Process", "free_port", "running"]
+__all__ = ["LOOPBACK", "UNVERIFIED", "Process", "free_port", "running"]
 
 LOOPBACK = "127.0.0.1"
+UNVERIFIED = ssl.create_default_context()
+"""For certificates a server signed itself a moment ago."""
+UNVERIFIED.check_hostname = False
+UNVERIFIED.verify_mode = ssl.CERT_NONE
+
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PATIENCE = 60.0
 
@@ -33,12 +39,25 @@ class Process:
         fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS
 
+    def memory(self) -> int:
+        """Bytes of its resident size."""
+        return self._status("VmRSS") * 1024
+
     def peak_memory(self) -> int:
         """Bytes of the largest resident size it ever had."""
-        for line in Path(f"/proc/{self.pid}/status").read_text(encoding="utf-8").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-        return 0
+        return self._status("VmHWM") * 1024
+
+    def threads(self) -> int:
+        """How many threads it has."""
+        return self._status("Threads")
+
+    def descriptors(self) -> int:
+        """How many files and sockets it has open."""
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
+
+    def _status(self, name: str) -> int:
+        lines = Path(f"/proc/{self.pid}/status").read_text(encoding="utf-8").splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
 
 
 def free_port() -> int:
@@ -50,10 +69,16 @@ def free_port() -> int:
 
 @contextmanager
 def running(
-    command: Sequence[str], port: int, ready: str, log: Path, environment: Mapping[str, str] | None = None
+    command: Sequence[str],
+    port: int,
+    ready: str,
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    *,
+    scheme: str = "http",
 ) -> Iterator[Process]:
     """A server that listens on ``port``, from the moment the path ``ready`` answers; its output goes to ``log``."""
-    url = f"http://{LOOPBACK}:{port}"
+    url = f"{scheme}://{LOOPBACK}:{port}"
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **(environment or {})})
         try:
@@ -70,7 +95,7 @@ def running(
 
 def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310 loopback
+        with urllib.request.urlopen(url, timeout=5, context=UNVERIFIED) as response:  # noqa: S310 loopback
             response.read()
     except (urllib.error.URLError, ConnectionError, TimeoutError):
         return False

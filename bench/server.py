@@ -20,7 +20,7 @@ DIALECT = "linkerd"
 def trafficmetrics(source: str) -> Iterator[Process]:
     """The server over the Prometheus at ``source``."""
     port = free_port()
-    command = [sys.executable, "-m", "apiservice.main", "--log-level=error", "serve"]
+    command = [sys.executable, "-m", "apiservice.main", "serve"]
     command += [f"--prometheus-url={source}", f"--dialect={DIALECT}"]
     command += ["--kubernetes-enabled=false", f"--insecure-port={port}"]
     with (

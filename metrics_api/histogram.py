@@ -14,6 +14,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from operator import sub
 
 __all__ = ["Histogram", "Percentiles", "merge"]
 
@@ -25,6 +26,10 @@ class Histogram:
     ``exponential`` marks bounds that grow by a constant factor (native histograms), inside which observations are taken to be spread
     evenly on a logarithmic scale; inside the buckets of a classic histogram they are taken to be spread evenly.
     ``floor`` is the lower edge of the first bucket.
+
+    Sources sample the buckets of a classic histogram one after the other, so its cumulative count may fall slightly behind from one bound
+    to the next, and the count of that bucket is then below zero. It stays so when histograms are added, and is made up for when a
+    percentile is taken: what a sum says does not depend on how it was put together.
     """
 
     bounds: tuple[float, ...]
@@ -34,17 +39,8 @@ class Histogram:
 
     @classmethod
     def from_cumulative(cls, bounds: Sequence[float], cumulative: Sequence[float]) -> Histogram:
-        """A classic histogram from its ``le`` bounds, ascending and in seconds, and the cumulative count at each.
-
-        Sources sample buckets one after the other, so a count may fall slightly behind the one before it; as in PromQL
-        it is then raised to that one.
-        """
-        counts: list[float] = []
-        highest = 0.0
-        for count in cumulative:
-            counts.append(max(count - highest, 0.0))
-            highest = max(highest, count)
-        return cls(tuple(bounds), tuple(counts))
+        """A classic histogram from its ``le`` bounds, ascending and in seconds, and the cumulative count at each."""
+        return cls(tuple(bounds), tuple(map(sub, cumulative, (0.0, *cumulative))))
 
     @classmethod
     def from_buckets(cls, buckets: Iterable[tuple[float, float, float]]) -> Histogram | None:
@@ -79,23 +75,26 @@ class Histogram:
 
         The rules are those of PromQL's ``histogram_quantile``: no observations, no finite bound or, for a classic histogram, no unbounded
         bucket (how many observations there are is then unknown) give None; a quantile in the unbounded bucket is the highest finite
-        bound; inside a bucket the value is interpolated.
+        bound; inside a bucket the value is interpolated; a cumulative count that falls behind is raised to the one before it.
         """
         if not self.bounds or not (self.exponential or math.isinf(self.bounds[-1])):
             return None
         cumulative = list(accumulate(self.counts))
-        if cumulative[-1] <= 0 or not math.isfinite(cumulative[-1]):
+        if not math.isfinite(cumulative[-1]):
+            return None
+        if min(self.counts) < 0:
+            cumulative = list(accumulate(cumulative, max, initial=0.0))[1:]
+        if cumulative[-1] <= 0:
             return None
         rank = q * cumulative[-1]
-        at = min(bisect_left(cumulative, rank), len(cumulative) - 1)
-        while self.counts[at] <= 0 and at < len(cumulative) - 1:
-            at += 1
+        # The first bucket that reaches the rank, and holds something.
+        at = max(bisect_left(cumulative, rank), bisect_right(cumulative, 0.0))
         upper = self.bounds[at]
         if math.isinf(upper):
             return self.bounds[at - 1] if at else None
         lower = self.bounds[at - 1] if at else self.floor
         below = cumulative[at - 1] if at else 0.0
-        share = min(max((rank - below) / self.counts[at], 0.0), 1.0) if self.counts[at] else 0.0
+        share = (rank - below) / (cumulative[at] - below)
         if self.exponential and lower > 0:
             return lower * math.exp(math.log(upper / lower) * share)
         return lower + (upper - lower) * share

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -71,7 +73,12 @@ def test_the_documented_defaults_are_the_defaults():
 def _default(section: str, key: str) -> str:
     from apiservice import settings  # noqa: PLC0415 beside what reads it
 
-    made = {"server": settings.ServerSettings(), "kubernetes": settings.KubernetesSettings(), "metrics": settings.MetricsSettings()}
+    made = {
+        "server": settings.ServerSettings(),
+        "kubernetes": settings.KubernetesSettings(),
+        "metrics": settings.MetricsSettings(),
+        "logging": settings.LoggingSettings(),
+    }
     value = getattr(made[section], re.sub(r"[A-Z]", lambda letter: f"_{letter[0].lower()}", key))
     if isinstance(value, bool):
         return str(value).lower()
@@ -134,6 +141,33 @@ def test_commands_in_the_documentation_exist():
 def _parser_help() -> str:
     commands = next(action for action in _parser()._actions if isinstance(action.choices, dict))
     return str(commands.choices["serve"].format_help())
+
+
+_ROW = re.compile(r"^\| (\d+) \|(?:[^|]*\|){2}([^|]*)\|$", re.MULTILINE)
+_NAMED_TEST = re.compile(r"\[([\w/]+\.py)::([\w:]+)\]\(\.\./([\w/.]+)\)")
+
+
+def test_conformance_has_a_test_for_every_row():
+    rows = [(int(number), proof) for number, proof in _ROW.findall(text("docs/conformance.md"))]
+    assert [number for number, _ in rows] == [*range(1, 65)]
+    assert [number for number, proof in rows if not (_NAMED_TEST.search(proof) or "comes with the chart" in proof)] == []
+
+
+def test_conformance_names_tests_that_exist():
+    page = text("docs/conformance.md")
+    named = _NAMED_TEST.findall(page)
+    assert len(named) == page.count(".py::")
+    assert [name for file, name, path in named if not path.endswith(f"/{file}") or name not in _tests_in(path)] == []
+
+
+@cache
+def _tests_in(path: str) -> frozenset[str]:
+    """The tests of a file as pytest names them, without their parameters."""
+    found = set()
+    for node in ast.parse(text(path)).body:
+        members = [(f"{node.name}::", child) for child in node.body] if isinstance(node, ast.ClassDef) else [("", node)]
+        found |= {prefix + child.name for prefix, child in members if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef))}
+    return frozenset(name for name in found if name.rpartition(":")[2].startswith("test_"))
 
 
 def test_the_licence_is_that_of_the_package():

@@ -2,8 +2,9 @@
 
 from apiservice.identity.chain import DelegatedAuthenticator
 from apiservice.identity.peer import peer_chain
+from apiservice.identity.rotation import TrustSource, TrustUnreadable
 from apiservice.identity.token import TokenReviews
-from apiservice.identity.trust import Trust, TrustOverrides, TrustSource, TrustUnreadable
+from apiservice.identity.trust import Trust, TrustOverrides
 from apiservice.identity.user import ANONYMOUS, Authenticator, Unauthorized, User
 
 __all__ = [

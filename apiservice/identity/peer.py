@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import _ssl
 import asyncio
+import ssl
 from typing import Any
 
-__all__ = ["peer_chain"]
+__all__ = ["asked_for_certificate", "peer_chain"]
 
 
 def peer_chain(transport: asyncio.BaseTransport | None) -> tuple[bytes, ...]:
@@ -27,3 +28,9 @@ def peer_chain(transport: asyncio.BaseTransport | None) -> tuple[bytes, ...]:
     else:
         sent = tuple(certificate.public_bytes(_ssl.ENCODING_DER) for certificate in tls._sslobj.get_unverified_chain())  # noqa: SLF001
     return (leaf, *(certificate for certificate in sent if certificate != leaf))
+
+
+def asked_for_certificate(transport: asyncio.BaseTransport | None) -> bool:
+    """Whether the client could show one: the handshake asks for none while no authority is known. True without TLS."""
+    tls: Any = None if transport is None else transport.get_extra_info("ssl_object")
+    return tls is None or tls.context.verify_mode is not ssl.CERT_NONE

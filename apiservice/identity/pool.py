@@ -42,8 +42,19 @@ _UNDERSTOOD = frozenset(
         ExtensionOID.AUTHORITY_KEY_IDENTIFIER,
         ExtensionOID.CRL_DISTRIBUTION_POINTS,
         ExtensionOID.NAME_CONSTRAINTS,
+        # Nobody here asks for a certificate policy, so none can be missing.
+        ExtensionOID.CERTIFICATE_POLICIES,
+        ExtensionOID.POLICY_MAPPINGS,
+        ExtensionOID.POLICY_CONSTRAINTS,
+        ExtensionOID.INHIBIT_ANY_POLICY,
     }
 )
+
+_NAMES = (x509.DNSName, x509.RFC822Name, x509.IPAddress, x509.UniformResourceIdentifier)
+"""The kinds of alternative names Go knows. It does not understand a critical extension with none of these."""
+
+_HASHES = frozenset({"sha256", "sha384", "sha512"})
+"""What Go verifies signatures over: MD5 and SHA-1 can be forged, the others it does not have."""
 
 
 class Untrusted(Unauthorized):
@@ -152,7 +163,11 @@ def _problem(certificate: x509.Certificate, now: dt.datetime) -> str:
     if now > certificate.not_valid_after_utc:
         return f"expired at {certificate.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}"
     for extension in certificate.extensions:
-        if extension.critical and extension.oid not in _UNDERSTOOD:
+        value = extension.value
+        understood = extension.oid in _UNDERSTOOD and (
+            not isinstance(value, x509.SubjectAlternativeName) or any(isinstance(name, _NAMES) for name in value)
+        )
+        if extension.critical and not understood:
             return f"it has the extension {extension.oid.dotted_string}, which is not supported here"
     return ""
 
@@ -172,8 +187,8 @@ def _issuing_problem(issuer: x509.Certificate, child: x509.Certificate, intermed
     if usage is not None and not usage.key_cert_sign:
         return "it may not sign certificates"
     algorithm = child.signature_hash_algorithm
-    if algorithm is not None and algorithm.name in ("md5", "sha1"):
-        return f"its signatures use {algorithm.name.upper()}, which can be forged"
+    if algorithm is not None and algorithm.name not in _HASHES:
+        return f"its signatures use {algorithm.name.upper()}, which is not trusted"
     try:
         child.verify_directly_issued_by(issuer)
     except (InvalidSignature, UnsupportedAlgorithm, TypeError, ValueError):

@@ -51,7 +51,7 @@ def front_proxy_user(
         return None
     certificate = proxy.pool.verify(chain, now)
     if proxy.allowed_names:
-        names = [str(name.value) for name in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+        names = [name.value for name in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
         if not names or names[-1] not in proxy.allowed_names:
             raise Untrusted(f"common name {names[-1] if names else ''!r} is not among those allowed for a front proxy")
 
@@ -82,4 +82,4 @@ def _extra(headers: CIMultiDictProxy[str], prefixes: Sequence[str]) -> dict[str,
 
 def _decoded(key: str) -> str:
     """Percent-decoded; a key with a broken escape is kept as it came."""
-    return key if _BROKEN_ESCAPE.search(key) else unquote(key)
+    return readable(key if _BROKEN_ESCAPE.search(key) else unquote(key, errors="surrogateescape"))

@@ -11,7 +11,8 @@ from typing import Any
 from apiservice.clock import Clock
 from apiservice.identity.user import Unauthorized, User, readable
 from apiservice.kube import KubeError
-from apiservice.reviews import Reviewer, Reviews
+from apiservice.logs import DECISIONS, fields
+from apiservice.reviews import Observer, Reviewer, Reviews
 
 __all__ = ["TokenReviews", "bearer_token"]
 
@@ -32,8 +33,8 @@ def bearer_token(authorization: str) -> str | None:
 class TokenReviews:
     """Users by their tokens. Tokens are kept nowhere: answers are remembered under a keyed hash, with a key made for this process."""
 
-    def __init__(self, kube: Reviewer, clock: Clock) -> None:
-        self._reviews = Reviews(kube, _PATH, clock, _CAPACITY)
+    def __init__(self, kube: Reviewer, clock: Clock, observer: Observer | None = None) -> None:
+        self._reviews = Reviews(kube, _PATH, clock, _CAPACITY, observer=observer)
         self._secret = secrets.token_bytes(32)
 
     async def user(self, token: str) -> User:
@@ -53,6 +54,9 @@ class TokenReviews:
                     error,
                 )
             raise Unauthorized(f"the bearer token could not be reviewed: {error}") from error
+        if logger.isEnabledFor(DECISIONS):
+            found = {"authenticated": status.get("authenticated") is True, "user": _user(status.get("user") or {}).name}
+            logger.log(DECISIONS, "TokenReview", extra=fields({**found, "error": _error(status)}))
         if status.get("authenticated") is not True:
             raise Unauthorized(
                 f"the bearer token is not valid: {_error(status)}" if _error(status) else "the bearer token is not valid"

@@ -1,37 +1,27 @@
-"""Whom the cluster trusts: the ConfigMap ``kube-system/extension-apiserver-authentication``, read again every minute.
+"""Whom the cluster trusts, as ConfigMap ``kube-system/extension-apiserver-authentication`` and the flags that override it say.
 
 kube-apiserver publishes there the authority of client certificates, the one of the front proxy, and how the front proxy says whom it
-speaks for. Authorities are rotated by changing it, so what was read once is not true for ever; what cannot be read later leaves the
-last good values in place.
+speaks for. The three are taken each on its own, as Kubernetes' delegating servers do: one that cannot be read keeps its last good
+value, and does not hold up the rotation of another.
 """
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from apiservice.clock import Clock
 from apiservice.identity.pool import Pool
 from apiservice.identity.requestheader import FrontProxy
-from apiservice.kube import KubeError
-from metrics_api.errors import TrafficError
 
-__all__ = ["Reader", "Trust", "TrustOverrides", "TrustSource", "TrustUnreadable"]
+__all__ = ["CONFIG_MAP", "Trust", "TrustOverrides", "combined"]
 
-_PATH = "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication"
-_PERIOD = 60.0
-_BIND_HINT = (
-    "let this server read it: kubectl create rolebinding trafficmetrics-auth-reader -n kube-system"
-    " --role=extension-apiserver-authentication-reader --serviceaccount=NAMESPACE:SERVICEACCOUNT"
-)
+CONFIG_MAP = "ConfigMap kube-system/extension-apiserver-authentication"
 
-logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +43,11 @@ class TrustOverrides:
     skip_lookup: bool = False
     tolerate_lookup_failure: bool = False
 
+    @property
+    def complete(self) -> bool:
+        """Whether nothing of the ConfigMap is used."""
+        return self.skip_lookup or bool(self.client_ca_file and self.requestheader_client_ca_file)
+
 
 @dataclass(frozen=True, slots=True)
 class Trust:
@@ -61,6 +56,12 @@ class Trust:
     clients: Pool | None = None
     front_proxy: FrontProxy | None = None
 
+    def __str__(self) -> str:
+        clients = "client certificates" if self.clients else "no client certificates"
+        if self.front_proxy is None:
+            return f"{clients}, no front proxy"
+        return f"{clients}, front proxies named {', '.join(self.front_proxy.allowed_names) or 'anything'}"
+
     @property
     def authorities(self) -> str:
         """Every authority, PEM: whom the TLS handshake accepts certificates from. "" when there is none."""
@@ -68,131 +69,87 @@ class Trust:
         return "".join(pool.pem for pool in pools if pool)
 
 
-class TrustUnreadable(TrafficError):
-    """What the cluster trusts cannot be found out; the message says why and what to do."""
+class _Manner(NamedTuple):
+    """How a front proxy says whom it speaks for: the fields of :class:`FrontProxy` after the first, in their order."""
+
+    allowed_names: tuple[str, ...]
+    username_headers: tuple[str, ...]
+    uid_headers: tuple[str, ...]
+    group_headers: tuple[str, ...]
+    extra_prefixes: tuple[str, ...]
 
 
-class Reader(Protocol):
-    """Whom the ConfigMap is read from."""
+def combined(found: Mapping[str, str] | None, overrides: TrustOverrides, before: Trust) -> tuple[Trust, list[str]]:
+    """What the data of a ConfigMap (None: there is none) and the overrides say together, and what of it cannot be read.
 
-    async def get_json(self, path: str) -> dict[str, Any]:
-        """The document at a path; raises :class:`apiservice.kube.KubeError`."""
-        ...
-
-
-class TrustSource:
-    """The current :class:`Trust`, empty until :meth:`read` has succeeded."""
-
-    def __init__(self, kube: Reader, overrides: TrustOverrides, clock: Clock) -> None:
-        self._kube = kube
-        self._overrides = overrides
-        self._clock = clock
-        self._current = Trust()
-
-    @property
-    def current(self) -> Trust:
-        """What is believed now. The same object for as long as nothing changes."""
-        return self._current
-
-    async def read(self) -> None:
-        """Read everything once; on failure the values stay and :class:`TrustUnreadable` is raised.
-
-        A cluster without the ConfigMap is tolerated: it may appear later.
-        """
-        found = await self._lookup()
-        try:
-            trust = await asyncio.to_thread(_trust, found, self._overrides, self._current)
-        except (OSError, ValueError) as error:
-            raise TrustUnreadable(str(error)) from error
-        if trust != self._current:
-            logger.info("trusted authorities were read: %s", _summary(trust))
-            self._current = trust
-
-    async def start(self) -> None:
-        """The first reading: fatal, unless it may be tolerated."""
-        try:
-            await self.read()
-        except TrustUnreadable as error:
-            if not self._overrides.tolerate_lookup_failure:
-                raise
-            logger.warning("going on without knowing whom the cluster trusts; users may count as anonymous: %s", error)
-        if self._current.front_proxy is None:
-            logger.warning("no front proxy is trusted: requests that come through kube-apiserver will count as anonymous")
-
-    async def keep_reading(self) -> None:
-        """Read again every minute, for ever; a failure is logged and changes nothing."""
-        while True:
-            await self._clock.sleep(_PERIOD)
-            try:
-                await self.read()
-            except TrustUnreadable as error:
-                logger.warning("the authorities read before stay in use: %s", error)
-
-    async def _lookup(self) -> Mapping[str, str] | None:
-        """The data of the ConfigMap; None when it does not exist or is not needed."""
-        overrides = self._overrides
-        if overrides.skip_lookup or (overrides.client_ca_file and overrides.requestheader_client_ca_file):
-            return None
-        try:
-            data = (await self._kube.get_json(_PATH)).get("data")
-        except KubeError as error:
-            if error.status == 404:
-                logger.warning("ConfigMap kube-system/extension-apiserver-authentication does not exist")
-                return None
-            hint = f"; {_BIND_HINT}" if error.status == 403 else ""
-            raise TrustUnreadable(
-                f"ConfigMap kube-system/extension-apiserver-authentication cannot be read: {error}{hint}"
-            ) from error
-        return data if isinstance(data, dict) else {}
-
-
-def _trust(found: Mapping[str, str] | None, overrides: TrustOverrides, before: Trust) -> Trust:
-    """What a ConfigMap and the overrides say together. An authority that is gone from the ConfigMap stays trusted, as in Kubernetes.
-
-    Raises OSError or ValueError with a message that names the culprit.
+    An authority that is gone from the ConfigMap stays trusted, as in Kubernetes.
     """
-    clients: Pool | None
-    if overrides.client_ca_file:
-        clients = _pool_of_file(overrides.client_ca_file, "--client-ca-file", before.clients)
-    else:
-        clients = _pool_of_key(found, "client-ca-file", before.clients)
+    problems: list[str] = []
 
-    known = before.front_proxy
-    if overrides.requestheader_client_ca_file:
-        return Trust(
-            clients,
-            FrontProxy(
-                _pool_of_file(
-                    overrides.requestheader_client_ca_file, "--requestheader-client-ca-file", known.pool if known else None
-                ),
-                overrides.requestheader_allowed_names,
-                overrides.requestheader_username_headers,
-                overrides.requestheader_uid_headers,
-                overrides.requestheader_group_headers,
-                overrides.requestheader_extra_headers_prefix,
-            ),
-        )
-    if found is None:
-        return Trust(clients, known)
-    pool = _pool_of_key(found, "requestheader-client-ca-file", known.pool if known else None)
-    if pool is None:
-        return Trust(clients, None)
-    return Trust(
-        clients,
-        FrontProxy(
-            pool,
-            _strings(found, "requestheader-allowed-names"),
-            _strings(found, "requestheader-username-headers"),
-            _strings(found, "requestheader-uid-headers"),
-            _strings(found, "requestheader-group-headers"),
-            _strings(found, "requestheader-extra-headers-prefix"),
+    def part(read: Callable[[], T], kept: T) -> T:
+        try:
+            return read()
+        except (OSError, ValueError) as error:
+            problems.append(str(error))
+            return kept
+
+    clients, proxy = before.clients, before.front_proxy
+    pool = proxy.pool if proxy else None
+    manner = _manner_of(proxy) if proxy else None
+    trust = Trust(
+        part(lambda: _clients(found, overrides, clients), clients),
+        _front_proxy(
+            part(lambda: _proxies(found, overrides, pool), pool),
+            part(lambda: _manner(found, overrides, manner), manner),
         ),
     )
+    return trust, problems
+
+
+def _front_proxy(pool: Pool | None, manner: _Manner | None) -> FrontProxy | None:
+    """Nobody is believed on the word of a front proxy before both are known: which certificates it has, and how it speaks."""
+    return None if pool is None or manner is None else FrontProxy(pool, *manner)
+
+
+def _clients(found: Mapping[str, str] | None, overrides: TrustOverrides, before: Pool | None) -> Pool | None:
+    if overrides.client_ca_file:
+        return _pool_of_file(overrides.client_ca_file, "--client-ca-file", before)
+    return _pool_of_key(found, "client-ca-file", before)
+
+
+def _proxies(found: Mapping[str, str] | None, overrides: TrustOverrides, before: Pool | None) -> Pool | None:
+    if overrides.requestheader_client_ca_file:
+        return _pool_of_file(overrides.requestheader_client_ca_file, "--requestheader-client-ca-file", before)
+    return _pool_of_key(found, "requestheader-client-ca-file", before)
+
+
+def _manner(found: Mapping[str, str] | None, overrides: TrustOverrides, before: _Manner | None) -> _Manner | None:
+    if overrides.requestheader_client_ca_file:
+        return _Manner(
+            overrides.requestheader_allowed_names,
+            overrides.requestheader_username_headers,
+            overrides.requestheader_uid_headers,
+            overrides.requestheader_group_headers,
+            overrides.requestheader_extra_headers_prefix,
+        )
+    if found is None:
+        return before
+    return _Manner(
+        _strings(found, "requestheader-allowed-names"),
+        _strings(found, "requestheader-username-headers"),
+        _strings(found, "requestheader-uid-headers"),
+        _strings(found, "requestheader-group-headers"),
+        _strings(found, "requestheader-extra-headers-prefix"),
+    )
+
+
+def _manner_of(proxy: FrontProxy) -> _Manner:
+    return _Manner(proxy.allowed_names, proxy.username_headers, proxy.uid_headers, proxy.group_headers, proxy.extra_prefixes)
 
 
 def _pool_of_key(found: Mapping[str, str] | None, key: str, before: Pool | None) -> Pool | None:
     pem = found.get(key, "") if found else ""
-    return _pool(pem, f"{key} in ConfigMap kube-system/extension-apiserver-authentication", before) if pem else before
+    return _pool(pem, f"{key} in {CONFIG_MAP}", before) if pem else before
 
 
 def _pool_of_file(file: str, flag: str, before: Pool | None) -> Pool:
@@ -220,14 +177,4 @@ def _strings(found: Mapping[str, str], key: str) -> tuple[str, ...]:
         # Go reads null as an empty list.
         return tuple(msgspec.json.decode(text, type=list[str] | None) or ())
     except msgspec.DecodeError as error:
-        raise ValueError(
-            f"{key} in ConfigMap kube-system/extension-apiserver-authentication is no JSON list of strings: {error}"
-        ) from error
-
-
-def _summary(trust: Trust) -> str:
-    proxy = trust.front_proxy
-    clients = "client certificates" if trust.clients else "no client certificates"
-    if proxy is None:
-        return f"{clients}, no front proxy"
-    return f"{clients}, front proxies named {', '.join(proxy.allowed_names) or 'anything'}"
+        raise ValueError(f"{key} in {CONFIG_MAP} is no JSON list of strings: {error}") from error

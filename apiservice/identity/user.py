@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -15,6 +16,7 @@ __all__ = ["ANONYMOUS", "Authenticator", "Unauthorized", "User", "readable"]
 _ANONYMOUS = "system:anonymous"
 _AUTHENTICATED = "system:authenticated"
 _UNAUTHENTICATED = "system:unauthenticated"
+_NO_TEXT = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,5 +68,8 @@ class Authenticator(Protocol):
 
 
 def readable(text: str) -> str:
-    """What a header says, fit to be sent on: bytes that are not UTF-8 (surrogates, to Python) become replacement characters, as in Go."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    """What a header says, fit to be sent on: each byte that is not UTF-8 (a surrogate, to Python) becomes a replacement character.
+
+    Go does so when it writes JSON, so this is what kube-apiserver reads in the reviews of any server.
+    """
+    return _NO_TEXT.sub("\ufffd", text)

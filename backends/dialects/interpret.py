@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -46,7 +47,9 @@ def interpret(parts: Sequence[Part], query: TrafficQuery, results: Mapping[Read,
             key = (sample.about, sample.side, within)
             if key not in chosen or sample.trust < chosen[key].trust:
                 chosen[key] = sample
-    seen = best_observers(roll_up(_equally_trusted(chosen.values())))
+    # Whole things are each chosen once already: there are no parts to put together.
+    whole = not any(part.within for part in parts)
+    seen = best_observers(chosen.values() if whole else roll_up(_equally_trusted(chosen.values())))
     return tuple(roll_up(_alike([*outside, *seen]))) if outside else tuple(seen)
 
 
@@ -91,46 +94,53 @@ class _Tally:
 
 
 def _samples(part: Part, query: TrafficQuery, results: Mapping[Read, Rows], source: str) -> Iterator[tuple[Within, Sample]]:
-    tallies: dict[Place, _Tally] = {}
-    for place, outcome, value in _counted(part, query, results[part.requests]):
+    tallies: defaultdict[Place, _Tally] = defaultdict(_Tally)
+    places = _Places(_placer(part, query, part.latency.by))
+    for place, outcome, value in _counted(part, places, results[part.requests]):
         if outcome is Outcome.IGNORE:
             continue
-        tally = tallies.setdefault(place, _Tally())
+        tally = tallies[place]
         # One series of a family is enough to know both counts: the others, which never moved, do not exist.
         tally.success = (tally.success or 0.0) + (value if outcome is Outcome.SUCCESS else 0.0)
         tally.failure = (tally.failure or 0.0) + (value if outcome is Outcome.FAILURE else 0.0)
     for correction, read in zip(part.view.corrections, part.corrections, strict=True):
-        for place, corrected in _placed(part, query, read, results[read]):
+        for place, corrected in _placed(places, results[read]):
             if place in tallies and isinstance(corrected, float):
                 tallies[place].failed += 0.0 if correction.overlap else corrected
                 tallies[place].overlapping += corrected if correction.overlap else 0.0
-    for place, observed in _placed(part, query, part.latency, results[part.latency]):
+    for place, observed in _placed(places, results[part.latency]):
         if isinstance(observed, Histogram):
-            tallies.setdefault(place, _Tally()).histograms.append(observed)
+            tallies[place].histograms.append(observed)
     for (resource, peer, side, trust, within), tally in tallies.items():
         success, failure = tally.counts()
         latency = merge(tally.histograms) if tally.histograms else None
         yield within, Sample(resource, peer, part.direction, side, success, failure, latency, trust, source)
 
 
-def _counted(part: Part, query: TrafficQuery, rows: Rows) -> Iterator[tuple[Place, Outcome, float]]:
+class _Places(dict[tuple[str, ...], Place | None]):
+    """What rows are about, by the labels of their ends: all reads of a part have those in front, and many rows have the same."""
+
+    def __init__(self, find: Placer) -> None:
+        super().__init__()
+        self._find = find
+
+    def __missing__(self, ends: tuple[str, ...]) -> Place | None:
+        place = self[ends] = self._find(ends)
+        return place
+
+
+def _counted(part: Part, places: _Places, rows: Rows) -> Iterator[tuple[Place, Outcome, float]]:
     classify = part.view.classifier(part.requests.by)
-    place_of = _placer(part, query, part.requests.by)
     width = len(part.latency.by)
-    known: dict[tuple[str, ...], Place | None] = {}
     for values, value in rows.items():
-        ends = values[:width]
-        if ends not in known:
-            known[ends] = place_of(values)
-        place = known[ends]
+        place = places[values[:width]]
         if place is not None and isinstance(value, float):
             yield place, classify(values), value
 
 
-def _placed(part: Part, query: TrafficQuery, read: Read, rows: Rows) -> Iterator[tuple[Place, float | Histogram]]:
-    place_of = _placer(part, query, read.by)
+def _placed(places: _Places, rows: Rows) -> Iterator[tuple[Place, float | Histogram]]:
     for values, value in rows.items():
-        place = place_of(values)
+        place = places[values]
         if place is not None:
             yield place, value
 

@@ -13,7 +13,7 @@ from functools import reduce
 
 from backends.dialects.dialect import Dialect, View
 from backends.dialects.identity import HOST, Identity
-from backends.dialects.matcher import Matcher, one_of
+from backends.dialects.matcher import Comparison, Matcher, one_of
 from metrics_api import ANY_WORKLOAD, WORKLOAD_KINDS, Direction, Side, TrafficQuery
 
 __all__ = ["Part", "Read", "Reading", "omissions", "plan", "refusal"]
@@ -82,7 +82,8 @@ def plan(dialect: Dialect, query: TrafficQuery) -> list[list[Part]]:
         parts += _parts(dialect, query, direction, tuple(side for side in near if query.side in (None, side)))
     # Callers of whom only "unknown" can be said do not make a question about peers answerable; they may be all there is at one side.
     told = any(identity.labels for part in parts for identity in part.peer)
-    return [parts] if told or (parts and query.side is not None and not query.peer_kind) else []
+    shared = [_shared(part, parts) for part in parts]
+    return [shared] if told or (parts and query.side is not None and not query.peer_kind) else []
 
 
 def refusal(dialect: Dialect, query: TrafficQuery) -> str | None:
@@ -134,6 +135,27 @@ def _parts(dialect: Dialect, query: TrafficQuery, direction: Direction, sides: S
         _part(view, query, direction, ends if several or any(item.overlap for item in view.corrections) else ends.whole(), observed)
         for view, ends, observed in seen.values()
     ]
+
+
+def _shared(part: Part, parts: Sequence[Part]) -> Part:
+    """The part; if it differs from another one of its view in direction alone, made to share the reads of the two.
+
+    Asked for all edges of a mesh, callees and callers are the two ends of the same series: reading them once halves the work.
+    """
+    twins = [other for other in parts if other.view is part.view]
+    finest = max(twins, key=lambda twin: len(twin.latency.by))
+    common = tuple(matcher for matcher in finest.latency.matchers if all(matcher in twin.latency.matchers for twin in twins))
+    narrowing = {matcher for twin in twins for matcher in twin.latency.matchers if matcher not in common}
+    # Without a label that names an end a row is about nothing and dropped: the few such series may as well be read.
+    same_series = all(matcher.comparison is Comparison.NOT_EQUAL and not matcher.value for matcher in narrowing)
+    if not same_series or any(not set(twin.latency.by) <= set(finest.latency.by) for twin in twins):
+        return part
+    return replace(
+        part,
+        requests=replace(finest.requests, matchers=common),
+        latency=replace(finest.latency, matchers=common),
+        corrections=tuple(replace(read, matchers=common) for read in finest.corrections),
+    )
 
 
 def _asked(identity: Identity, kinds: Sequence[str]) -> bool:

@@ -11,10 +11,8 @@ from statistics import median
 from types import TracebackType
 from typing import Self
 
-import msgspec
-
 from backends.dialects import Read, Reading, Rows, equal, interpret, omissions, plan, refusal
-from backends.prometheus.client import PrometheusClient
+from backends.prometheus.client import UNREADABLE, PrometheusClient
 from backends.prometheus.promql import HistogramForm, query_of, selector
 from backends.prometheus.rows import rows_of
 from backends.prometheus.settings import PrometheusSettings
@@ -81,14 +79,14 @@ class PrometheusBackend:
 
     async def _one(self, read: Read, query: TrafficQuery) -> tuple[Rows, list[str]]:
         form = await self._form(read, query.instant)
-        vector = await self._client.query(query_of(read, query.window, form), query.instant)
+        elements = await self._client.elements(query_of(read, query.window, form), query.instant)
         try:
-            rows = await aside(len(vector.series), partial(rows_of, read, vector.series))
-        except msgspec.MsgspecError as error:
+            rows = await aside(len(elements.texts), partial(rows_of, read, elements.texts))
+        except UNREADABLE as error:
             raise BackendProtocolError(self.name, f"answered a result that cannot be read: {error}") from error
         except ValueError as error:
             raise BackendProtocolError(self.name, "answered a value that is not a number") from error
-        return rows, [f'source "{self.name}" warns: {text}' for text in vector.warnings]
+        return rows, [f'source "{self.name}" warns: {text}' for text in elements.warnings]
 
     async def _form(self, read: Read, instant: int) -> HistogramForm:
         """How the store keeps a histogram: asking for both forms costs, so the native one is asked for where it exists."""
@@ -118,7 +116,7 @@ class PrometheusBackend:
         found = (await self._client.query(f"topk(1, {series})", instant)).series
         if not found:
             return 0.0
-        labels = found[0].labels
+        labels = found[0].metric
         only = [equal(label, value) for label, value in labels.items() if label != "__name__"]
         times = await self._client.sample_times(f"{selector(labels.get('__name__', ''), only)}[10m]", instant)
         return round(median(later - earlier for earlier, later in pairwise(times))) if len(times) > 1 else 0.0

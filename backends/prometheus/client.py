@@ -11,27 +11,25 @@ import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Self, TypeVar
 
 import aiohttp
 import msgspec
 
 from backends.prometheus.settings import PrometheusSettings
-from metrics_api import BackendProtocolError, BackendRefused, BackendTimeout, BackendUnavailable, aside
+from metrics_api import BackendProtocolError, BackendRefused, BackendTimeout, BackendUnavailable
 
-__all__ = ["NativeHistogram", "PrometheusClient", "Series", "Vector"]
+__all__ = ["UNREADABLE", "Elements", "NativeHistogram", "PrometheusClient", "Series", "Vector"]
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 _INFO = "PromQL info:"
-_SERIES_BYTES = 150
-"""About how many bytes a series takes in an answer."""
-
 _LARGEST_ANSWER = 1 << 30
-_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding raises when a store sends something that is not the protocol."""
 
 
 class NativeHistogram(msgspec.Struct):
@@ -42,26 +40,17 @@ class NativeHistogram(msgspec.Struct):
     buckets: list[tuple[int, str, str, str]] = []
 
 
-class Series(msgspec.Struct, gc=False):
-    """One element of a vector: a float or a native histogram.
+class Series(msgspec.Struct):
+    """One element of a vector: a float or a native histogram."""
 
-    ``metric`` is left as it came: of the buckets of one histogram the labels need be read once. Without that, and without being tracked
-    by the garbage collector, decoding 100 000 series takes six times as long.
-    """
-
-    metric: msgspec.Raw
+    metric: dict[str, str]
     value: tuple[float, str] | None = None
     histogram: tuple[float, NativeHistogram] | None = None
-
-    @property
-    def labels(self) -> dict[str, str]:
-        """The labels, read. Raises :class:`msgspec.MsgspecError` when they are none."""
-        return _decode_labels(self.metric)
 
 
 class _Data(msgspec.Struct):
     resultType: str = ""  # noqa: N815 the protocol's spelling
-    result: msgspec.Raw = msgspec.Raw(b"[]")
+    result: list[msgspec.Raw] = []
 
 
 class _Envelope(msgspec.Struct):
@@ -78,9 +67,8 @@ class _Samples(msgspec.Struct):
 
 
 _decode_envelope = msgspec.json.Decoder(_Envelope).decode
-_decode_labels = msgspec.json.Decoder(dict[str, str]).decode
-_decode_vector = msgspec.json.Decoder(list[Series]).decode
-_decode_matrix = msgspec.json.Decoder(list[_Samples]).decode
+_decode_series = msgspec.json.Decoder(Series).decode
+_decode_samples = msgspec.json.Decoder(_Samples).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +76,14 @@ class Vector:
     """The result of an instant query. ``warnings`` mean that data may be missing; remarks about the query (infos) are not among them."""
 
     series: list[Series]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Elements:
+    """The result of an instant query as JSON, one text for each of its series: there may be millions, too many to decode at once."""
+
+    texts: list[msgspec.Raw]
     warnings: tuple[str, ...] = ()
 
 
@@ -119,18 +115,21 @@ class PrometheusClient:
 
     async def query(self, promql: str, instant: int) -> Vector:
         """The vector of ``promql`` at ``instant`` (Unix seconds). Raises :class:`metrics_api.errors.BackendError`."""
+        elements = await self.elements(promql, instant)
+        return Vector(self._decoded(_decode_series, elements.texts), elements.warnings)
+
+    async def elements(self, promql: str, instant: int) -> Elements:
+        """As :meth:`query`; the caller decodes the series, and must expect :data:`UNREADABLE` from that."""
         envelope, result = await self._result(promql, instant, "vector")
-        size = len(memoryview(result)) // _SERIES_BYTES
-        series = await aside(size, partial(self._decoded, _decode_vector, result))
-        return Vector(series, tuple(text for text in envelope.warnings or () if not text.startswith(_INFO)))
+        return Elements(result, tuple(text for text in envelope.warnings or () if not text.startswith(_INFO)))
 
     async def sample_times(self, promql: str, instant: int) -> list[float]:
         """When the samples of the one series that ``promql``, a range selector, selects were taken; Unix seconds."""
         _, result = await self._result(promql, instant, "matrix")
-        series = self._decoded(_decode_matrix, result)
+        series = self._decoded(_decode_samples, result)
         return [moment for moment, _ in series[0].values] if series else []
 
-    async def _result(self, promql: str, instant: int, shape: str) -> tuple[_Envelope, msgspec.Raw]:
+    async def _result(self, promql: str, instant: int, shape: str) -> tuple[_Envelope, list[msgspec.Raw]]:
         async with self._slots, self._failures():
             status, headers, body = await self._post(
                 {"query": promql, "time": str(instant), "timeout": f"{self._settings.timeout}s"}
@@ -146,13 +145,13 @@ class PrometheusClient:
             raise BackendProtocolError(self._settings.name, f"answered {what} where a {shape} was asked for")
         return envelope, data.result
 
-    def _decoded(self, decode: Callable[[msgspec.Raw], T], result: msgspec.Raw) -> T:
+    def _decoded(self, decode: Callable[[msgspec.Raw], T], texts: list[msgspec.Raw]) -> list[T]:
         try:
-            return decode(result)
-        except _UNREADABLE as error:
+            return [decode(text) for text in texts]
+        except UNREADABLE as error:
             raise BackendProtocolError(self._settings.name, f"answered a result that cannot be read: {error}") from error
 
-    async def _post(self, form: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
+    async def _post(self, form: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes | bytearray]:
         if self._session is None:
             raise BackendUnavailable(self._settings.name, "is closed")
         # VictoriaMetrics moves instant queries near now back by its latency offset, 30 s, unless told not to cache.
@@ -171,7 +170,7 @@ class PrometheusClient:
                 body += chunk
                 if len(body) > _LARGEST_ANSWER:
                     raise BackendProtocolError(self._settings.name, "sent more than 1 GiB for one query; ask for fewer namespaces")
-            return response.status, response.headers, bytes(body)
+            return response.status, response.headers, body
 
     @asynccontextmanager
     async def _failures(self) -> AsyncIterator[None]:
@@ -199,7 +198,7 @@ class PrometheusClient:
             hint = "; if it asks for a certificate of ours, check tls.certFile" if url.startswith("https") else ""
             raise BackendUnavailable(name, f"the connection to {url} failed: {type(error).__name__}{hint}") from error
 
-    def _envelope(self, status: int, headers: Mapping[str, str], body: bytes) -> _Envelope:
+    def _envelope(self, status: int, headers: Mapping[str, str], body: bytes | bytearray) -> _Envelope:
         name, url = self._settings.name, self._settings.url
         if status in (401, 403):
             raise BackendRefused(
@@ -211,7 +210,7 @@ class PrometheusClient:
             raise BackendRefused(name, f"redirects {url} elsewhere (HTTP {status}); set url to where the API really is")
         try:
             return _decode_envelope(body)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             if status == 404:
                 raise BackendRefused(name, f"has no query API at {url}/api/v1/query (HTTP 404); does url lack a prefix?") from error
             if status >= 500:

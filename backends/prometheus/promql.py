@@ -60,8 +60,11 @@ def selector(metric: str, matchers: Sequence[Matcher]) -> str:
 
 
 def quoted(text: str) -> str:
-    """A PromQL string literal; the rules are those of Go's double-quoted strings. What is not Unicode becomes a question mark."""
-    out = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    """A PromQL string literal; the rules are those of Go's double-quoted strings. What is not Unicode becomes a question mark.
+
+    The replacement character is escaped: as it stands, Prometheus' lexer takes it for broken UTF-8.
+    """
+    out = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\ufffd", "\\ufffd")
     return f'"{out.encode(errors="replace").decode()}"'
 
 

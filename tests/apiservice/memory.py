@@ -14,6 +14,7 @@ from aiohttp.test_utils import TestServer
 from apiservice.answering import Service
 from apiservice.app import AppOptions, build_app
 from apiservice.authorization import Decision
+from apiservice.connection import Bounds
 from apiservice.health import Health
 from apiservice.identity import User
 from apiservice.paging import Pager
@@ -90,8 +91,8 @@ class Memory:
     arrivals: asyncio.Queue[Question] = field(default_factory=asyncio.Queue)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def answer(self, question: Question) -> Result:
-        """The rows a question is about."""
+    async def answer(self, question: Question, instant: int | None = None) -> Result:
+        """The rows a question is about; they are always as of the same instant."""
         self.asked += 1
         self.arrivals.put_nowait(question)
         try:
@@ -108,7 +109,7 @@ class Memory:
         found = [row for row in found if question.labels.matches(row.labels) and question.fields.matches(fields_of(row))]
         if question.single and not found:
             raise NotFound(question.resource, question.name)
-        return Result(tuple(found), INSTANT, WINDOW, self.warnings, self.incomplete)
+        return Result(tuple(found), instant or INSTANT, WINDOW, self.warnings, self.incomplete)
 
     @staticmethod
     def _meant(row: TrafficMetrics, question: Question) -> bool:
@@ -156,6 +157,7 @@ async def serving(
     health: Health | None = None,
     telemetry: Telemetry | None = None,
     pager: Pager | None = None,
+    bounds: Bounds = Bounds(),  # noqa: B008 - frozen
 ) -> AsyncIterator[TestServer]:
     """The whole application on a free port of the loopback; without a ``door`` it is open as in standalone mode."""
     app = build_app(
@@ -168,12 +170,16 @@ async def serving(
         telemetry=telemetry,
         pager=pager,
     )
-    async with _Server(app, host="127.0.0.1") as server:
+    async with _Server(app, bounds) as server:
         yield server
 
 
 class _Server(TestServer):
     """A test server that runs the application as the product does."""
 
+    def __init__(self, app: web.Application, bounds: Bounds) -> None:
+        super().__init__(app, host="127.0.0.1")
+        self._bounds = bounds
+
     async def _make_runner(self, **kwargs: Any) -> Runner:
-        return Runner(self.app, **SERVER_LIMITS, **kwargs)
+        return Runner(self.app, bounds=self._bounds, **SERVER_LIMITS, **kwargs)

@@ -187,6 +187,23 @@ async def test_a_client_certificate_tells_user_and_groups(door: Door, cluster_ca
     }
 
 
+UID = x509.ObjectIdentifier("1.3.6.1.4.1.57683.2")
+
+
+def with_uids(*uids: str) -> x509.Name:
+    """A subject as certificate signers write it that know of UIDs."""
+    return x509.Name([*name_of("jane"), *(x509.NameAttribute(UID, uid) for uid in uids)])
+
+
+async def test_a_client_certificate_may_tell_a_uid(door: Door, cluster_ca: Authority) -> None:
+    assert (await door.ask(cluster_ca.issue(with_uids("u-1")))).user["uid"] == "u-1"
+
+
+@pytest.mark.parametrize("uids", [("u-1", "u-2"), ("",)], ids=["several", "empty"])
+async def test_a_client_certificate_with_unclear_uids_is_refused(door: Door, cluster_ca: Authority, uids: tuple[str, ...]) -> None:
+    assert (await door.ask(cluster_ca.issue(with_uids(*uids)))).status == 401
+
+
 async def test_an_intermediate_sent_along_is_used(door: Door, cluster_ca: Authority) -> None:
     assert (await door.ask(Authority("intermediate", issuer=cluster_ca).issue("jane"))).name == "jane"
 

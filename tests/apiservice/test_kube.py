@@ -8,16 +8,17 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from apiservice.kube import KubeClient, KubeError
+from apiservice.kube import Event, KubeClient, KubeError
 from metrics_api.errors import BadConfiguration
 from tests.doubles.authority import Authority
 from tests.doubles.clock import ManualClock
-from tests.doubles.kube import Failure, KubeDouble, running_kube
+from tests.doubles.kube import CONFIG_MAPS, Failure, KubeDouble, running_kube
 
 PODS = "/api/v1/pods"
 POD_LIST: dict[str, Any] = {"kind": "PodList", "items": [{"metadata": {"name": "p", "creationTimestamp": "2026-01-01T00:00:00Z"}}]}
@@ -290,3 +291,99 @@ async def test_two_clients_do_not_share_connections(kube: KubeDouble) -> None:
             await kube.until_waiting(33)
         kube.gate.set()
         await asyncio.gather(urgent, *stuck)
+
+
+CONFIG = {"fieldSelector": "metadata.name=extension-apiserver-authentication"}
+
+
+async def watched(client: KubeClient, times: int = 100) -> list[Event]:
+    """The first so many events of a watch, or all until it ends."""
+    seen: list[Event] = []
+    async with aclosing(client.watch(CONFIG_MAPS, CONFIG, 60)) as events:
+        async for event in events:
+            seen.append(event)
+            if len(seen) == times:
+                break
+    return seen
+
+
+async def test_a_watch_tells_what_changes_until_it_ends(client: KubeClient, kube: KubeDouble) -> None:
+    watching = asyncio.ensure_future(watched(client))
+    await kube.until_watched()
+    kube.tell("ADDED", {"n": 1})
+    kube.tell("MODIFIED", {"n": 2})
+    kube.tell_bytes(None)
+    assert await watching == [Event("ADDED", {"n": 1}), Event("MODIFIED", {"n": 2})]
+    assert kube.queries == [CONFIG | {"watch": "true", "timeoutSeconds": "60"}]
+
+
+async def test_events_larger_than_any_buffer_arrive_in_whatever_pieces(client: KubeClient, kube: KubeDouble) -> None:
+    watching = asyncio.ensure_future(watched(client, 2))
+    await kube.until_watched()
+    kube.tell_bytes(b'{"type":"ADDED","obj')
+    await asyncio.sleep(0.05)
+    kube.tell_bytes(b'ect":{"n":1}}\n\n{"type":"ADDED","object":{"n":"')
+    kube.tell_bytes(b"x" * 5_000_000 + b'"}}\n')
+    first, second = await watching
+    assert (first.object, len(second.object["n"])) == ({"n": 1}, 5_000_000)
+
+
+async def test_an_event_without_end_is_not_waited_for(client: KubeClient, kube: KubeDouble) -> None:
+    watching = asyncio.ensure_future(watched(client))
+    await kube.until_watched()
+    for _ in range(10):
+        kube.tell_bytes(b"x" * 1_000_000)
+    with pytest.raises(KubeError, match="larger than"):
+        await watching
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "told"),
+    [
+        pytest.param(b'{"type":"ERROR","object":{"code":410,"message":"too old"}}\n', 410, "too old", id="410"),
+        pytest.param(b'{"type":"ERROR","object":{}}\n', 0, "the watch ended", id="error-without-status"),
+        pytest.param(b"garbage\n", 0, "no event", id="garbage"),
+    ],
+)
+async def test_a_watch_that_fails_says_why(client: KubeClient, kube: KubeDouble, data: bytes, status: int, told: str) -> None:
+    watching = asyncio.ensure_future(watched(client))
+    await kube.until_watched()
+    kube.tell_bytes(data)
+    with pytest.raises(KubeError, match=told) as caught:
+        await watching
+    assert caught.value.status == status
+
+
+async def test_a_watch_that_is_refused_says_why(client: KubeClient, kube: KubeDouble) -> None:
+    kube.fail(CONFIG_MAPS, Failure(403, "configmaps is forbidden"))
+    with pytest.raises(KubeError, match=r"GET .*/configmaps: 403 Forbidden: configmaps is forbidden"):
+        await watched(client)
+
+
+async def test_a_watch_that_is_not_even_answered_is_given_up(kube: KubeDouble) -> None:
+    kube.gate.clear()
+    async with KubeClient.connect(str(kube.kubeconfig), call_timeout=0.1) as client:
+        with pytest.raises(KubeError, match="did not answer within"):
+            await watched(client)
+
+
+async def test_a_watch_goes_on_with_credentials_that_were_replaced(kube: KubeDouble) -> None:
+    clock = ManualClock()
+    async with KubeClient.connect(str(kube.kubeconfig), clock=clock.monotonic) as client:
+        clock.advance(60)
+        kube.fail(CONFIG_MAPS, Failure(401))
+        watching = asyncio.ensure_future(watched(client, 1))
+        await kube.until_watched()
+        kube.tell("ADDED", {"n": 1})
+        assert len(await watching) == 1
+
+
+async def test_a_watch_that_is_left_is_over_for_the_server_too(client: KubeClient, kube: KubeDouble) -> None:
+    watching = asyncio.ensure_future(watched(client, 1))
+    await kube.until_watched()
+    kube.tell("ADDED", {})
+    await watching
+    async with asyncio.timeout(5):
+        while kube.watchers:
+            kube.tell("MODIFIED", {})
+            await asyncio.sleep(0.01)

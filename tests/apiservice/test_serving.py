@@ -55,6 +55,34 @@ async def test_authorities_that_become_known_later_are_used(door: Door, trusting
     assert (await door.ask(authority.issue("proxy"), ALICE)).name == "alice"
 
 
+async def test_a_front_proxy_that_came_before_its_authority_was_known_is_asked_again(door: Door, trusting: Trusting) -> None:
+    """It keeps its connections for ever, and on the first nobody has asked it for a certificate."""
+    authority = Authority("front-proxy-ca")
+    connector = aiohttp.TCPConnector(ssl=door.client_context(authority.issue("proxy")), limit=1)
+    async with aiohttp.ClientSession(connector=connector) as session:
+        names = []
+        for trust in (Trust(), believing(proxies=(authority,))):
+            trusting.current = trust
+            await door.tls.refresh()
+            async with session.get(door.url, headers=ALICE) as answer:
+                names.append((await answer.json())["name"])
+    assert names == ["system:anonymous", "alice"]
+
+
+async def test_a_change_of_authorities_is_followed_at_once(door: Door, trusting: Trusting) -> None:
+    changed, authority = asyncio.Event(), Authority("front-proxy-ca")
+    following = asyncio.ensure_future(door.tls.follow(changed))
+    trusting.current = believing(proxies=(authority,))
+    changed.set()
+    async with asyncio.timeout(5):
+        while door.tls.context.verify_mode is ssl.CERT_NONE:  # noqa: ASYNC110 - a context tells nobody
+            await asyncio.sleep(0.01)
+    assert not changed.is_set()
+    assert (await door.ask(authority.issue("proxy"), ALICE)).name == "alice"
+    following.cancel()
+    await asyncio.wait([following])
+
+
 async def test_the_front_proxy_authority_is_rotated_without_a_restart(door: Door, trusting: Trusting) -> None:
     old, new = Authority("front-proxy-ca"), Authority("front-proxy-ca")
     old_proxy, new_proxy = old.issue("proxy"), new.issue("proxy")

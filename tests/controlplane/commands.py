@@ -7,11 +7,13 @@ import random
 import socket
 from pathlib import Path
 
+import yaml
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.controlplane.audit import POLICY
 from tests.controlplane.pki import Authority, Pair, private_key_pem, public_key_pem
 
-__all__ = ["LOOPBACK", "etcd_command", "free_ports", "kube_apiserver_command", "write_keys"]
+__all__ = ["LOOPBACK", "etcd_command", "free_ports", "kube_apiserver_command", "write_front_proxy_keys", "write_keys"]
 
 LOOPBACK = "127.0.0.1"
 
@@ -31,19 +33,29 @@ def etcd_command(etcd: str, data: Path, port: int, peer_port: int) -> list[str]:
 
 
 def write_keys(keys: Path, cluster_ca: Authority, front_proxy_ca: Authority) -> None:
-    """Makes the folder ``keys`` with every file the command below names."""
+    """Makes the folder ``keys`` with every key and certificate the command below names."""
     keys.mkdir()
     (keys / "cluster-ca.crt").write_bytes(cluster_ca.certificate)
-    (keys / "front-proxy-ca.crt").write_bytes(front_proxy_ca.certificate)
-    _write(keys, "front-proxy-client", front_proxy_ca.client("front-proxy-client"))
+    write_front_proxy_keys(keys, front_proxy_ca)
     _write(keys, "serving", cluster_ca.server("kubernetes.default.svc", "localhost", LOOPBACK))
     tokens = ec.generate_private_key(ec.SECP256R1())
     (keys / "tokens.pub").write_bytes(public_key_pem(tokens))
     (keys / "tokens.key").write_bytes(private_key_pem(tokens))
 
 
-async def kube_apiserver_command(kube_apiserver: str, keys: Path, etcd_port: int, secure_port: int) -> list[str]:
-    """RBAC, the aggregation layer as kubeadm sets it up, and nothing that needs nodes or a controller manager."""
+def write_front_proxy_keys(keys: Path, front_proxy_ca: Authority) -> None:
+    """Those of the aggregator, in place of others perhaps."""
+    (keys / "front-proxy-ca.crt").write_bytes(front_proxy_ca.certificate)
+    _write(keys, "front-proxy-client", front_proxy_ca.client("front-proxy-client"))
+
+
+async def kube_apiserver_command(kube_apiserver: str, keys: Path, audit_log: Path, etcd_port: int, secure_port: int) -> list[str]:
+    """RBAC, the aggregation layer as kubeadm sets it up, and nothing that needs nodes or a controller manager.
+
+    Writes the audit policy it names into ``keys`` too.
+    """
+    policy = keys / "audit-policy.yaml"
+    policy.write_text(yaml.safe_dump(POLICY))
     command = [
         kube_apiserver,
         f"--etcd-servers=http://{LOOPBACK}:{etcd_port}",
@@ -70,6 +82,9 @@ async def kube_apiserver_command(kube_apiserver: str, keys: Path, etcd_port: int
         "--disable-admission-plugins=ServiceAccount",
         # It would publish the loopback address as the endpoint of "kubernetes", which validation refuses.
         "--endpoint-reconciler-type=none",
+        f"--audit-policy-file={policy}",
+        f"--audit-log-path={audit_log}",
+        "--audit-log-format=json",
     ]
     if await _knows(kube_apiserver, "--requestheader-uid-headers"):
         command.append("--requestheader-uid-headers=X-Remote-Uid")

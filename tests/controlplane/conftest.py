@@ -4,27 +4,51 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Awaitable, Generator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
-from tests.controlplane.parts import MissingPart, find_parts
+from tests.controlplane.parts import MissingPart, Parts, find_part, find_parts
 from tests.controlplane.plane import ControlPlane
 
 _PLANE = pytest.StashKey[ControlPlane]()
 _MARK = pytest.StashKey[int]()
+_T = TypeVar("_T")
 
 
-@pytest.fixture(scope="session")
-async def control_plane(pytestconfig: pytest.Config) -> AsyncIterator[ControlPlane]:
-    """A control plane of the session's own; without its parts the tests are skipped, or fail where CI=true."""
+async def _at_hand(found: Awaitable[_T]) -> _T:
+    """What is looked for; where it is missing, the tests that need it are skipped, or fail if CI=true."""
     try:
-        parts = await find_parts()
+        return await found
     except MissingPart as missing:
         if os.environ.get("CI") == "true":
             raise pytest.fail.Exception(str(missing), pytrace=False) from None
         pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="session")
+async def parts() -> Parts:
+    """The commands of a control plane."""
+    return await _at_hand(find_parts())
+
+
+@pytest.fixture(scope="session")
+async def kube_controller_manager() -> str:
+    """The path of the command."""
+    return await _at_hand(find_part("kube-controller-manager"))
+
+
+@pytest.fixture(scope="session")
+async def informer() -> str:
+    """The path of the command."""
+    return await _at_hand(find_part("informer"))
+
+
+@pytest.fixture(scope="session")
+async def control_plane(parts: Parts, pytestconfig: pytest.Config) -> AsyncIterator[ControlPlane]:
+    """A control plane of the session's own."""
     with tempfile.TemporaryDirectory(prefix="control-plane-") as directory:
         async with ControlPlane(parts, Path(directory)) as plane:
             pytestconfig.stash[_PLANE] = plane

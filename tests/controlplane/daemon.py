@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 __all__ = ["Daemon"]
 
 
 class Daemon:
-    """One child process. ``log`` receives what it prints, both streams."""
+    """One child process. ``log`` receives what it prints, both streams, after what is there already."""
 
     def __init__(self, name: str, command: Sequence[str], log: Path, env: Mapping[str, str]) -> None:
         self.name = name
@@ -21,7 +21,7 @@ class Daemon:
         # kernel ends it if the test run is killed before it can clean up (Linux; elsewhere such a run leaves it behind).
         setpriv = shutil.which("setpriv")
         tied = [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []
-        with log.open("wb") as output:
+        with log.open("ab") as output:
             self._process = subprocess.Popen(
                 [*tied, *command],
                 stdin=subprocess.DEVNULL,
@@ -59,6 +59,31 @@ class Daemon:
     def printed(self) -> int:
         """How many bytes it has printed so far."""
         return self.log.stat().st_size
+
+    def lines(self, since: int = 0) -> list[str]:
+        """The whole lines it printed after byte ``since``."""
+        with self.log.open("rb") as output:
+            output.seek(since)
+            text = output.read()
+        return text[: text.rfind(b"\n") + 1].decode(errors="replace").splitlines()
+
+    async def until_printed(self, wanted: Callable[[str], bool], since: int = 0, patience: float = 30) -> str:
+        """The first line after byte ``since`` that is wanted, waiting for it.
+
+        Raises:
+            RuntimeError: when it does not come in ``patience`` seconds, or cannot; says what came instead.
+
+        """
+        deadline = asyncio.get_running_loop().time() + patience
+        while True:
+            ended = self.exit_code() is not None
+            for line in self.lines(since):
+                if wanted(line):
+                    return line
+            if ended or asyncio.get_running_loop().time() >= deadline:
+                state = "has ended" if ended else f"still runs after {patience:g} s"
+                raise RuntimeError(f"{self.name} {state} and printed something else:\n{self.tail(40, since)}")
+            await asyncio.sleep(0.05)
 
     def tail(self, lines: int = 40, since: int = 0) -> str:
         """The last lines it printed, of those after byte ``since``."""

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["MissingPart", "Parts", "find_parts"]
+__all__ = ["MissingPart", "Parts", "find_part", "find_parts"]
 
 _FINDER = Path(__file__).parents[2] / "scripts" / "control-plane-part"
 
@@ -16,7 +16,7 @@ class MissingPart(Exception):
 
 
 class Parts(NamedTuple):
-    """Paths of the commands."""
+    """Paths of the commands every control plane needs."""
 
     etcd: str
     kube_apiserver: str
@@ -30,10 +30,16 @@ async def find_parts() -> Parts:
         MissingPart: when one of them is missing.
 
     """
-    return Parts(*[await _find(name) for name in ("etcd", "kube-apiserver", "kubectl")])
+    return Parts(*[await find_part(name) for name in ("etcd", "kube-apiserver", "kubectl")])
 
 
-async def _find(name: str) -> str:
+async def find_part(name: str) -> str:
+    """The path of one command, by the name ``scripts/control-plane-part`` knows it under.
+
+    Raises:
+        MissingPart: when it is missing.
+
+    """
     process = await asyncio.create_subprocess_exec(
         _FINDER, "--no-build", name, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )

@@ -8,18 +8,28 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import itertools
 import os
 import shutil
 import ssl
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import aiohttp
 import yaml
 
-from tests.controlplane.commands import LOOPBACK, etcd_command, free_ports, kube_apiserver_command, write_keys
+from tests.controlplane.audit import AuditLog
+from tests.controlplane.commands import (
+    LOOPBACK,
+    etcd_command,
+    free_ports,
+    kube_apiserver_command,
+    write_front_proxy_keys,
+    write_keys,
+)
 from tests.controlplane.daemon import Daemon
 from tests.controlplane.parts import Parts
 from tests.controlplane.people import ADMIN, NAMESPACE, SERVER, Person, move_in
@@ -44,6 +54,8 @@ API_SERVICE = "v1alpha1.metrics.smi-spec.io"
 SERVICE_HOST = "trafficmetrics.trafficmetrics.svc"
 """The name kube-apiserver checks in the serving certificate, whatever address it dials."""
 
+_PATIENCE = 2.0
+"""Seconds a server gets to end by itself. kube-apiserver may wait much longer for open watches, and has nothing to save."""
 _GROUP = "metrics.smi-spec.io"
 _GROUP_VERSION_PATH = f"/apis/{_GROUP}/v1alpha1"
 
@@ -60,7 +72,7 @@ class ControlPlane:
     """A running control plane; use it as an async context manager.
 
     ``cluster_ca`` signs clients and the server's own certificate, ``front_proxy_ca`` the aggregator's client certificate.
-    ``directory`` holds everything it writes, ``daemons`` are its two servers.
+    ``directory`` holds everything it writes, ``daemons`` are its two servers, ``audit`` is the log of the second.
     """
 
     def __init__(self, parts: Parts, directory: Path) -> None:
@@ -70,7 +82,10 @@ class ControlPlane:
         self.front_proxy_ca = Authority("front-proxy-ca")
         self.url = ""
         self.daemons: list[Daemon] = []
+        self.audit = AuditLog(directory / "audit.log")
+        self._kube_apiserver: list[str] = []
         self._homes: dict[Person, Path] = {}
+        self._numbers = itertools.count()
 
     async def __aenter__(self) -> Self:
         try:
@@ -110,6 +125,16 @@ class ControlPlane:
                 process.kill()
                 await process.wait()
         return Run(process.returncode or 0, stdout.decode(), stderr.decode())
+
+    @asynccontextmanager
+    async def following(self, *args: str, user: Person = ADMIN) -> AsyncIterator[Daemon]:
+        """Runs kubectl as this person for something that does not end, ``get -w`` say; it is gone afterwards."""
+        log = self.directory / f"kubectl-{next(self._numbers)}.log"
+        daemon = Daemon(f"kubectl {' '.join(args)}", [self._parts.kubectl, *args], log, self.environment(user))
+        try:
+            yield daemon
+        finally:
+            await daemon.stop(2)
 
     def environment(self, user: Person = ADMIN) -> dict[str, str]:
         """For any command that runs kubectl as this person; its PATH also has the commands installed beside this Python."""
@@ -159,6 +184,20 @@ class ControlPlane:
     def log_since(self, mark: int = 0, lines: int = 40) -> str:
         """The last lines kube-apiserver logged after that place."""
         return self.daemons[-1].tail(lines, mark)
+
+    async def audited(self, since: int = 0, *, audit_id: str = "", resource: str = "", patience: float = 5) -> list[dict[str, Any]]:
+        """The audit events after a mark (``audit.mark()``) that match: of a request's ID, of a resource such as ``pods/edges``.
+
+        Recorded are SubjectAccessReviews with their bodies, and TokenReviews and requests to the extension API without; a watch
+        is recorded when it begins and when it ends. kube-apiserver writes an event before it completes the response. While there
+        is none that matches this waits for one, up to ``patience`` seconds: give 0 to find out that there is none.
+        """
+        deadline = asyncio.get_running_loop().time() + patience
+        while True:
+            events = self.audit.matching(since, audit_id=audit_id, resource=resource)
+            if events or asyncio.get_running_loop().time() >= deadline:
+                return events
+            await asyncio.sleep(0.05)
 
     # The extension API
 
@@ -213,6 +252,22 @@ class ControlPlane:
 
     # Its own affairs
 
+    async def restart(self, *, front_proxy_ca: Authority | None = None) -> None:
+        """Stops kube-apiserver and starts it again, with the same ports, data and logs; for a plane of a test's own.
+
+        ``front_proxy_ca`` takes the place of the authority the aggregator's client certificate was from. kube-apiserver publishes
+        the new one beside those already in the ConfigMap: an old certificate stays good, as long as somebody has its key.
+
+        Raises:
+            RuntimeError: when it does not get ready.
+
+        """
+        await self.daemons.pop().stop(_PATIENCE)
+        if front_proxy_ca is not None:
+            self.front_proxy_ca = front_proxy_ca
+            write_front_proxy_keys(self.directory / "pki", front_proxy_ca)
+        await self._start_kube_apiserver()
+
     async def _start(self) -> None:
         etcd_port, peer_port, secure_port = free_ports(3)
         self.url = f"https://{LOOPBACK}:{secure_port}"
@@ -220,9 +275,13 @@ class ControlPlane:
         (self.directory / "bin" / "kubectl").symlink_to(self._parts.kubectl)
         self._spawn("etcd", etcd_command(self._parts.etcd, self.directory / "etcd", etcd_port, peer_port))
         await self._answers(f"http://{LOOPBACK}:{etcd_port}/health", None)
-        keys = self.directory / "pki"
+        keys, audit_log = self.directory / "pki", self.directory / "audit.log"
         write_keys(keys, self.cluster_ca, self.front_proxy_ca)
-        self._spawn("kube-apiserver", await kube_apiserver_command(self._parts.kube_apiserver, keys, etcd_port, secure_port))
+        self._kube_apiserver = await kube_apiserver_command(self._parts.kube_apiserver, keys, audit_log, etcd_port, secure_port)
+        await self._start_kube_apiserver()
+
+    async def _start_kube_apiserver(self) -> None:
+        self._spawn("kube-apiserver", self._kube_apiserver)
         await self._answers(f"{self.url}/readyz", self.tls())
 
     def _spawn(self, name: str, command: list[str]) -> None:
@@ -249,7 +308,7 @@ class ControlPlane:
 
     async def _stop(self) -> None:
         for daemon in reversed(self.daemons):
-            await daemon.stop()
+            await daemon.stop(_PATIENCE)
 
 
 def manifests(name: str) -> list[dict[str, Any]]:

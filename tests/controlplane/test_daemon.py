@@ -81,6 +81,32 @@ async def test_the_tail_can_begin_at_a_mark(tmp_path: Path):
     assert daemon.tail(lines=1, since=mark).startswith("EOFError")
 
 
+async def test_a_line_can_be_waited_for(tmp_path: Path):
+    code = "import time; print('one', flush=True); time.sleep(0.3); print('two words', flush=True); time.sleep(60)"
+    daemon = start(code, tmp_path / "log")
+    assert await daemon.until_printed(lambda line: line.endswith("words")) == "two words"
+    with pytest.raises(RuntimeError, match=r"test still runs after 0.2 s and printed something else:\ntwo words"):
+        await daemon.until_printed(lambda line: line == "one", since=len("one\n"), patience=0.2)
+    await daemon.stop()
+    with pytest.raises(RuntimeError, match="test has ended"):
+        await daemon.until_printed(lambda line: line == "three")
+
+
+async def test_a_line_is_a_line_when_it_is_whole(tmp_path: Path):
+    daemon = start("import time; print('one\\ntw', end='', flush=True); time.sleep(60)", tmp_path / "log")
+    await daemon.until_printed(lambda line: line == "one")
+    assert daemon.tail() == "one\ntw"
+    assert daemon.lines() == ["one"]
+    await daemon.stop()
+
+
+async def test_the_log_of_another_start_is_kept(tmp_path: Path):
+    for word in ("first", "second"):
+        daemon = start(f"print('{word}')", tmp_path / "log")
+        assert await daemon.ended(patience=10)
+    assert daemon.lines() == ["first", "second"]
+
+
 @pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs setpriv of util-linux")
 async def test_a_killed_test_run_takes_its_processes_along(tmp_path: Path):
     run = await asyncio.create_subprocess_exec(

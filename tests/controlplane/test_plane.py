@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import ssl
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.controlplane.parts import find_parts
+from tests.controlplane.parts import Parts
 from tests.controlplane.pki import Authority
 from tests.controlplane.plane import ControlPlane, Person
 
@@ -71,9 +72,32 @@ async def test_a_client_of_another_authority_is_unauthorized(control_plane: Cont
             assert response.status == 200
 
 
-@pytest.mark.usefixtures("control_plane")
-async def test_a_control_plane_that_cannot_start_says_why_and_leaves_nothing(tmp_path: Path):
-    parts = await find_parts()
+async def test_a_restarted_kube_apiserver_has_its_data_and_the_new_keys(parts: Parts, tmp_path: Path):
+    async with ControlPlane(parts, tmp_path) as plane:
+        await plane.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
+        url, before, replaced = plane.url, plane.daemons[-1], plane.front_proxy_ca.certificate.decode()
+        mark = plane.log_mark()
+        await plane.restart(front_proxy_ca=Authority("front-proxy-ca"))
+        assert (plane.url, before.exit_code() is None, len(plane.daemons)) == (url, False, 2)
+        assert (await plane.kubectl("get", "namespace", "shop", "-o", "name")).stdout == "namespace/shop\n"
+        added = plane.front_proxy_ca.certificate.decode()
+        assert await front_proxy_authorities(plane, until=added) == replaced + added
+        assert "Starting" in plane.log_since(mark, lines=1000)
+    assert [daemon.exit_code() is None for daemon in plane.daemons] == [False, False]
+
+
+async def front_proxy_authorities(plane: ControlPlane, until: str) -> str:
+    """The certificates the plane publishes, once this one is among them: a controller of kube-apiserver's adds it."""
+    path = "jsonpath={.data.requestheader-client-ca-file}"
+    for _ in range(100):
+        run = await plane.kubectl("get", "configmap", "extension-apiserver-authentication", "-n", "kube-system", "-o", path)
+        if until in run.stdout:
+            return run.stdout
+        await asyncio.sleep(0.1)
+    pytest.fail("the new authority is never published")
+
+
+async def test_a_control_plane_that_cannot_start_says_why_and_leaves_nothing(parts: Parts, tmp_path: Path):
     plane = ControlPlane(parts._replace(kube_apiserver="/bin/false"), tmp_path)
     with pytest.raises(RuntimeError, match="kube-apiserver did not get ready and ended with code 1"):
         await plane.__aenter__()

@@ -19,9 +19,10 @@ from aiohttp import web
 
 from tests.doubles.authority import Authority
 
-__all__ = ["ACCESS_REVIEWS", "CONFIG_MAP", "TOKEN_REVIEWS", "Failure", "KubeDouble", "running_kube"]
+__all__ = ["ACCESS_REVIEWS", "CONFIG_MAP", "CONFIG_MAPS", "TOKEN_REVIEWS", "Failure", "KubeDouble", "running_kube"]
 
-CONFIG_MAP = "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication"
+CONFIG_MAPS = "/api/v1/namespaces/kube-system/configmaps"
+CONFIG_MAP = f"{CONFIG_MAPS}/extension-apiserver-authentication"
 TOKEN_REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews"
 ACCESS_REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 
@@ -41,7 +42,7 @@ class KubeDouble:
 
     ``objects``: documents by path. ``tokens``: the ``status.user`` of each valid token. ``allows``: the access rule, on the ``spec`` of a
     review. ``access_status``: a whole ``status`` to answer instead. ``failures``: answers for a path, used up one by one.
-    ``gate``: answers wait until it is set. ``credential``: the bearer token callers must show.
+    ``gate``: answers wait until it is set. ``credential``: the bearer token callers must show. ``watchers``: the watches open.
     """
 
     def __init__(self, authority: Authority) -> None:
@@ -61,13 +62,26 @@ class KubeDouble:
         self.asked: list[dict[str, Any]] = []
         self.queries: list[dict[str, str]] = []
         self.accepted: list[str] = []
+        self.watchers: list[asyncio.Queue[bytes | None]] = []
         self.kubeconfig = Path()
         self.url = ""
 
     def publish_trust(self, **data: str) -> None:
         """Write the ConfigMap; underscores stand for dashes."""
-        document = {"kind": "ConfigMap", "apiVersion": "v1", "data": {key.replace("_", "-"): value for key, value in data.items()}}
+        named = {key.replace("_", "-"): value for key, value in data.items()}
+        metadata = {"name": CONFIG_MAP.rpartition("/")[2], "namespace": "kube-system"}
+        document = {"kind": "ConfigMap", "apiVersion": "v1", "metadata": metadata, "data": named}
         self.objects[CONFIG_MAP] = document
+        self.tell("MODIFIED", document)
+
+    def tell(self, event: str, document: Mapping[str, Any]) -> None:
+        """Send an event to everybody who watches."""
+        self.tell_bytes(json.dumps({"type": event, "object": document}).encode() + b"\n")
+
+    def tell_bytes(self, data: bytes | None) -> None:
+        """Send anything to everybody who watches; None ends their watches."""
+        for watcher in self.watchers:
+            watcher.put_nowait(data)
 
     def fail(self, path: str, *failures: Failure) -> None:
         """Let the next calls of a path fail."""
@@ -97,6 +111,11 @@ class KubeDouble:
         async with self._news:
             await self._news.wait_for(lambda: self.calls[path] >= times)
 
+    async def until_watched(self, times: int = 1) -> None:
+        """Return once so many watch; TimeoutError when they do not."""
+        async with asyncio.timeout(10), self._news:
+            await self._news.wait_for(lambda: len(self.watchers) >= times)
+
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Every request ends here."""
         path = request.path
@@ -116,6 +135,11 @@ class KubeDouble:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if (scheme.lower(), token) != ("bearer", self.credential):
             return _failed(request, Failure(401, "Unauthorized"))
+        if request.query.get("watch") == "true":
+            return await self._watched(request)
+        if path == CONFIG_MAPS:
+            items = [self.objects[CONFIG_MAP]] if CONFIG_MAP in self.objects else []
+            return web.json_response({"kind": "ConfigMapList", "metadata": {"resourceVersion": "77"}, "items": items})
         if path in self.objects:
             return web.json_response(self.objects[path])
         if request.method == "POST" and path in (TOKEN_REVIEWS, ACCESS_REVIEWS):
@@ -124,6 +148,21 @@ class KubeDouble:
             status = self._token_status(review["spec"]) if path == TOKEN_REVIEWS else self._access_status(review["spec"])
             return web.json_response(review | {"status": status}, status=201)
         return _failed(request, Failure(404, f'"{path}" not found'))
+
+    async def _watched(self, request: web.Request) -> web.StreamResponse:
+        """A watch from now on; it lasts until a test ends it, or the client leaves."""
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        await response.prepare(request)
+        events: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self.watchers.append(events)
+        async with self._news:
+            self._news.notify_all()
+        try:
+            while (data := await events.get()) is not None:
+                await response.write(data)
+        finally:
+            self.watchers.remove(events)
+        return response
 
     def _token_status(self, spec: dict[str, Any]) -> dict[str, Any]:
         user = self.tokens.get(spec["token"])
@@ -166,4 +205,5 @@ async def running_kube(directory: Path) -> AsyncIterator[KubeDouble]:
         yield double
     finally:
         double.gate.set()
+        double.tell_bytes(None)
         await runner.cleanup()

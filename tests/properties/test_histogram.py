@@ -59,6 +59,10 @@ same_layout = layouts.flatmap(
     lambda bounds: st.lists(st.builds(in_classic_buckets, observations, st.just(bounds)), min_size=1, max_size=4)
 )
 mixtures = st.lists(classics | natives, min_size=1, max_size=4)
+fallen = st.integers(2, 6).flatmap(
+    lambda size: st.lists(st.lists(st.integers(0, 20), min_size=size, max_size=size), min_size=1, max_size=5)
+)
+"""Cumulative counts of several rows with the same bounds, in any order: most of them fall behind somewhere."""
 
 
 def everything(parts: list[Part]) -> list[float]:
@@ -131,6 +135,20 @@ def test_merging_is_commutative(parts: list[Part], random: Random):
 @given(mixtures, mixtures)
 def test_merging_is_associative(one: list[Part], other: list[Part]):
     assert merge([merged(one), merged(other)]) == merged([*one, *other])
+
+
+@given(fallen, st.randoms(use_true_random=False), quantiles)
+def test_counts_that_fall_behind_add_up_as_in_promql_however_they_are_grouped(rows: list[list[int]], random: Random, q: float):
+    """PromQL raises what falls behind in the sum by ``le``, so what any one row of it lacks must not be raised before."""
+    bounds = [*BOUNDS[: len(rows[0]) - 1], INF]
+    parts = [Histogram.from_cumulative(bounds, row) for row in rows]
+    random.shuffle(parts)
+    cut = random.randrange(len(parts))
+    grouped = merge([merge(part) for part in (parts[:cut], parts[cut:]) if part])
+    theirs = classic_quantile(q, dict(zip(bounds, map(sum, zip(*rows, strict=True)), strict=True)))
+    ours = grouped.quantile(q)
+    assert ours == merge(parts).quantile(q)
+    assert ours == (None if math.isnan(theirs) else pytest.approx(theirs, rel=1e-9))
 
 
 @given(same_layout)

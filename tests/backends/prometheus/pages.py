@@ -36,6 +36,7 @@ HOSTILE = (
     "$1",
     "{deployment}",
     "we`b",
+    "we\ufffdb",
     "we'b",
     "we\tb",
     "we\u2028b",

@@ -118,7 +118,7 @@ WRONG: dict[str, tuple[Callable[[], web.Response], type[BackendError], str]] = {
         "a string",
     ),
     "no-metric": (lambda: vector({"value": [1, "1"]}), BackendProtocolError, "cannot be read"),
-    "labels-of-numbers": (lambda: vector({"metric": {"a": 1}, "value": [1, "1"]}), BackendProtocolError, "cannot be read"),
+    "labels-of-numbers": (lambda: vector({"metric": {"app": 1}, "value": [1, "1"]}), BackendProtocolError, "cannot be read"),
     "values-of-words": (lambda: vector(series("many", le="5")), BackendProtocolError, "not a number"),
     "values-of-numbers": (lambda: vector(series(1, le="5")), BackendProtocolError, "cannot be read"),
     "depth-in-data": (

@@ -6,12 +6,26 @@ No controller runs here, so what a Deployment would make is made by hand: its Re
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tests.controlplane.plane import ControlPlane, Person, manifests
 from tests.controlplane.served.mesh import API_1, API_2, DATA_API, DB, OTHER_WEB, WEB, Pod
 
-__all__ = ["CLUSTER_READER", "EDGE_READER", "MONITOR", "POD_READER", "SHOP_READER", "STRANGER", "TOKEN_READER", "populate"]
+__all__ = [
+    "CLUSTER_READER",
+    "EDGE_READER",
+    "MONITOR",
+    "POD_READER",
+    "SHOP_READER",
+    "STRANGER",
+    "TOKEN_READER",
+    "bind",
+    "populate",
+    "settle",
+    "user",
+    "workload",
+]
 
 Document = dict[str, Any]
 
@@ -47,17 +61,23 @@ async def populate(plane: ControlPlane) -> None:
     own = [
         document for name in ("namespace.yaml", "serviceaccount.yaml", "rbac.yaml", "readers.yaml") for document in manifests(name)
     ]
-    spaces = [_object("v1", "Namespace", "", name) for name in ("shop", "data", "other")]
-    workloads = [_workload(pod) for pod in _unique(_PODS)]
-    services = [_service(pod) for pod in _unique(_PODS)]
-    await plane.apply(*own, *spaces, *workloads, *services, *_rights())
+    await plane.apply(*own)
+    await settle(plane, _PODS)
+    await plane.apply(*_rights())
+
+
+async def settle(plane: ControlPlane, pods: Sequence[Pod]) -> None:
+    """Makes these pods, what owns them, their services and their namespaces, as far as they are not there."""
+    owners = _unique(pods)
+    spaces = [_object("v1", "Namespace", "", name) for name in sorted({pod.namespace for pod in pods})]
+    await plane.apply(*spaces, *map(workload, owners), *map(_service, owners))
     uids = await _uids(plane, "deployments.apps,statefulsets.apps")
-    await plane.apply(*[_replica_set(pod, uids) for pod in _unique(_PODS) if pod.hash])
+    await plane.apply(*[_replica_set(pod, uids) for pod in owners if pod.hash])
     uids |= await _uids(plane, "replicasets.apps")
-    await plane.apply(*[_pod(pod, uids) for pod in _PODS])
+    await plane.apply(*[_pod(pod, uids) for pod in pods])
 
 
-def _unique(pods: tuple[Pod, ...]) -> list[Pod]:
+def _unique(pods: Iterable[Pod]) -> list[Pod]:
     """One pod of each workload."""
     return list({(pod.namespace, pod.owner): pod for pod in pods}.values())
 
@@ -72,14 +92,15 @@ def _template(pod: Pod) -> Document:
     return {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "main", "image": "example.com/main"}]}}
 
 
-def _workload(pod: Pod) -> Document:
+def workload(pod: Pod) -> Document:
+    """What owns the pod: a Deployment or a StatefulSet."""
     kind = "Deployment" if pod.kind == "deployment" else "StatefulSet"
     template = _template(pod)
     template["metadata"] = {"labels": {"app": pod.owner}}
     spec: Document = {"selector": {"matchLabels": {"app": pod.owner}}, "template": template}
     if kind == "StatefulSet":
         spec["serviceName"] = pod.owner
-    return _object("apps/v1", kind, pod.namespace, pod.owner, _LABELS[pod.namespace, pod.owner], spec=spec)
+    return _object("apps/v1", kind, pod.namespace, pod.owner, _LABELS.get((pod.namespace, pod.owner)), spec=spec)
 
 
 def _service(pod: Pod) -> Document:
@@ -117,15 +138,15 @@ def _rights() -> list[Document]:
     group = "metrics.smi-spec.io"
     namespace, account = TOKEN_READER
     return [
-        _bind("RoleBinding", "shop", "trafficmetrics-reader", _user(SHOP_READER)),
-        _bind("ClusterRoleBinding", "", "trafficmetrics-reader", {"kind": "Group", "name": "sre"}),
-        _bind("ClusterRoleBinding", "", "trafficmetrics-cluster-reader", {"kind": "Group", "name": "sre"}),
+        bind("RoleBinding", "shop", "trafficmetrics-reader", user(SHOP_READER)),
+        bind("ClusterRoleBinding", "", "trafficmetrics-reader", {"kind": "Group", "name": "sre"}),
+        bind("ClusterRoleBinding", "", "trafficmetrics-cluster-reader", {"kind": "Group", "name": "sre"}),
         _role("pods-alone", {"apiGroups": [group], "resources": ["pods"], "verbs": ["get", "list"]}),
-        _bind("RoleBinding", "shop", "pods-alone", _user(POD_READER)),
+        bind("RoleBinding", "shop", "pods-alone", user(POD_READER)),
         _role("edges-alone", {"apiGroups": [group], "resources": ["edges"], "verbs": ["list"]}),
-        _bind("RoleBinding", "shop", "edges-alone", _user(EDGE_READER)),
+        bind("RoleBinding", "shop", "edges-alone", user(EDGE_READER)),
         _object("v1", "ServiceAccount", namespace, account),
-        _bind("RoleBinding", "shop", "trafficmetrics-reader", {"kind": "ServiceAccount", "name": account, "namespace": namespace}),
+        bind("RoleBinding", "shop", "trafficmetrics-reader", {"kind": "ServiceAccount", "name": account, "namespace": namespace}),
     ]
 
 
@@ -133,7 +154,8 @@ def _role(name: str, rule: Document) -> Document:
     return _object("rbac.authorization.k8s.io/v1", "ClusterRole", "", name, rules=[rule])
 
 
-def _bind(kind: str, namespace: str, role: str, subject: dict[str, str]) -> Document:
+def bind(kind: str, namespace: str, role: str, subject: dict[str, str]) -> Document:
+    """A RoleBinding in this namespace, or a ClusterRoleBinding, of a ClusterRole to a subject."""
     return _object(
         "rbac.authorization.k8s.io/v1",
         kind,
@@ -144,5 +166,6 @@ def _bind(kind: str, namespace: str, role: str, subject: dict[str, str]) -> Docu
     )
 
 
-def _user(person: Person) -> dict[str, str]:
+def user(person: Person) -> dict[str, str]:
+    """The person as the subject of a binding."""
     return {"kind": "User", "name": person.name, "apiGroup": "rbac.authorization.k8s.io"}

@@ -10,7 +10,8 @@ import pytest
 from tests.controlplane.plane import ControlPlane
 from tests.controlplane.served.api import Api
 from tests.controlplane.served.cluster import populate
-from tests.controlplane.served.mesh import serve_mesh
+from tests.controlplane.served.harbour import Harbour, open_harbour
+from tests.controlplane.served.mesh import Mesh, serve_mesh
 from tests.controlplane.served.prometheus import Prometheus, run_prometheus
 from tests.controlplane.served.server import Server, configured, run_server
 
@@ -21,7 +22,7 @@ _MARK = pytest.StashKey[int]()
 @pytest.fixture(scope="session")
 async def mesh() -> AsyncIterator[str]:
     """Where the metrics of the mesh are exposed."""
-    async with serve_mesh() as target:
+    async with serve_mesh(Mesh()) as target:
         yield target
 
 
@@ -60,6 +61,16 @@ async def api(
         finally:
             del pytestconfig.stash[_SERVER]
             await control_plane.unregister()
+
+
+@pytest.fixture(scope="module")
+async def harbour(api: Api, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Harbour]:
+    """The API registered from a store whose traffic changes; the usual one is there again afterwards."""
+    try:
+        async with open_harbour(api.plane, tmp_path_factory.mktemp("harbour")) as running:
+            yield running
+    finally:
+        await api.register()
 
 
 @pytest.hookimpl(tryfirst=True)

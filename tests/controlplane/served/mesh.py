@@ -14,7 +14,21 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-__all__ = ["API_1", "API_2", "DATA_API", "DB", "OTHER_WEB", "WEB", "Flow", "Pod", "Truth", "exchanged", "received", "serve_mesh"]
+__all__ = [
+    "API_1",
+    "API_2",
+    "DATA_API",
+    "DB",
+    "OTHER_WEB",
+    "WEB",
+    "Flow",
+    "Mesh",
+    "Pod",
+    "Truth",
+    "exchanged",
+    "received",
+    "serve_mesh",
+]
 
 BOUNDS = (1, 5, 10, 20, 50, 100, 200, 500, 1000)
 """Upper bounds of the latency buckets, milliseconds."""
@@ -135,15 +149,38 @@ def _share(flow: Flow, bound: float) -> float:
     return max((share for ms, share in flow.within.items() if ms <= bound), default=0.0)
 
 
+class Mesh:
+    """Flows whose requests can come to be more or fewer while they are scraped."""
+
+    def __init__(self, flows: Iterable[Flow] = FLOWS) -> None:
+        self._series = [(text, rate, flow) for flow in flows for text, rate in _series(flow)]
+        self._turns: list[tuple[int, Flow, float]] = []
+
+    def turn(self, flow: Flow, factor: float) -> None:
+        """Three seconds from now, as nothing exposed so far says otherwise, requests come ``factor`` times as often as at first."""
+        self._turns.append((math.ceil(time.time()) + 3, flow, factor))
+
+    def exposition(self) -> str:
+        """Every series and its value, as Prometheus reads them."""
+        at = math.ceil(time.time()) + 2
+        return "".join(f"{text} {rate * self._lasted(flow, at):.6f} {at}000\n" for text, rate, flow in self._series)
+
+    def _lasted(self, flow: Flow, at: int) -> float:
+        """For how many seconds the flow would have lasted by then, had its requests always come as often as at first."""
+        lasted, since, factor = 0.0, _STARTED, 1.0
+        for turned, turning, to in self._turns:
+            if turning is flow and turned <= at:
+                lasted += factor * (turned - since)
+                since, factor = turned, to
+        return lasted + factor * (at - since)
+
+
 @asynccontextmanager
-async def serve_mesh() -> AsyncIterator[str]:
+async def serve_mesh(mesh: Mesh) -> AsyncIterator[str]:
     """Exposes the whole mesh on one loopback address; yields ``host:port``."""
-    series = list(_series())
 
     async def metrics(_: web.Request) -> web.Response:
-        now = math.ceil(time.time()) + 2
-        lines = [f"{text} {rate * (now - _STARTED):.6f} {now}000\n" for text, rate in series]
-        return web.Response(text="".join(lines), headers={"Content-Type": "text/plain; version=0.0.4"})
+        return web.Response(text=mesh.exposition(), headers={"Content-Type": "text/plain; version=0.0.4"})
 
     app = web.Application()
     app.router.add_get("/metrics", metrics)
@@ -156,16 +193,15 @@ async def serve_mesh() -> AsyncIterator[str]:
         await runner.cleanup()
 
 
-def _series() -> Iterator[tuple[str, float]]:
-    """Every series, and how much it grows per second: each flow is seen by the callee's proxy, and by the caller's if it has one."""
-    for flow in FLOWS:
-        caller = flow.caller
-        account = f"{caller.owner}.{caller.namespace}.serviceaccount.identity.linkerd.cluster.local" if caller else ""
-        identity = {"tls": "true", "client_id": account} if caller else {"tls": "no_identity"}
-        yield from _observed(flow, {"direction": "inbound", **flow.callee.labels(), **identity})
-        if caller is not None:
-            target = flow.callee.labels("dst_") | {"dst_service": flow.service}
-            yield from _observed(flow, {"direction": "outbound", "tls": "true", **caller.labels(), **target})
+def _series(flow: Flow) -> Iterator[tuple[str, float]]:
+    """Every series of a flow, and how much it grows per second: it is seen by the callee's proxy, and the caller's if it has one."""
+    caller = flow.caller
+    account = f"{caller.owner}.{caller.namespace}.serviceaccount.identity.linkerd.cluster.local" if caller else ""
+    identity = {"tls": "true", "client_id": account} if caller else {"tls": "no_identity"}
+    yield from _observed(flow, {"direction": "inbound", **flow.callee.labels(), **identity})
+    if caller is not None:
+        target = flow.callee.labels("dst_") | {"dst_service": flow.service}
+        yield from _observed(flow, {"direction": "outbound", "tls": "true", **caller.labels(), **target})
 
 
 def _observed(flow: Flow, labels: dict[str, str]) -> Iterator[tuple[str, float]]:

@@ -40,12 +40,25 @@ class Server:
         self.port = free_ports(1)[0]
         self._directory = directory
         self._plane = plane
-        served = {"bindAddress": LOOPBACK, "securePort": self.port, "certDir": str(directory / "serving")}
+        self._configure(configuration)
+        self._start()
+
+    def _configure(self, configuration: Mapping[str, Any]) -> None:
+        served = {"bindAddress": LOOPBACK, "securePort": self.port, "certDir": str(self._directory / "serving")}
         served |= configuration.get("server", {})
-        file = directory / "config.yaml"
-        file.write_text(yaml.safe_dump({**configuration, "server": served}))
-        command = [str(Path(sys.executable).parent / "trafficmetrics"), "serve", f"--config={file}"]
-        self.daemon = Daemon("trafficmetrics", command, directory / "trafficmetrics.log", os.environ)
+        (self._directory / "config.yaml").write_text(yaml.safe_dump({**configuration, "server": served}))
+
+    def _start(self) -> None:
+        command = [str(Path(sys.executable).parent / "trafficmetrics"), "serve", f"--config={self._directory / 'config.yaml'}"]
+        self.daemon = Daemon("trafficmetrics", command, self._directory / "trafficmetrics.log", os.environ)
+
+    async def restart(self, configuration: Mapping[str, Any] | None = None) -> None:
+        """Ends it and starts it again, on its port and with its certificate; configured otherwise, if so wished."""
+        await self.daemon.stop()
+        if configuration is not None:
+            self._configure(configuration)
+        self._start()
+        await self.until_ready()
 
     @property
     def url(self) -> str:

@@ -4,18 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import Any
 
 import pytest
+from openapi_spec_validator import OpenAPIV2SpecValidator, OpenAPIV30SpecValidator
 
 from apiservice.catalog import SERVED
 from tests.controlplane.plane import API_SERVICE, Person
-from tests.controlplane.served.api import Api, Reply
+from tests.controlplane.served.api import Api
 from tests.controlplane.served.cluster import EDGE_READER, SHOP_READER, STRANGER
 from tests.controlplane.served.server import GV
 
 pytestmark = pytest.mark.real
 
+GROUP_VERSION = "metrics.smi-spec.io/v1alpha1"
+READ = ["get", "list", "watch"]
+MEASURED = {
+    "namespaces": (False, "Namespace"),
+    "nodes": (False, "Node"),
+    "pods": (True, "Pod"),
+    "replicationcontrollers": (True, "ReplicationController"),
+    "services": (True, "Service"),
+    "daemonsets": (True, "DaemonSet"),
+    "deployments": (True, "Deployment"),
+    "replicasets": (True, "ReplicaSet"),
+    "statefulsets": (True, "StatefulSet"),
+    "jobs": (True, "Job"),
+    "trafficsplits": (True, "TrafficSplit"),
+}
+"""The resources of the specification: whether they are in namespaces, and their kinds."""
+MEASURED_KINDS = [f"{kind}TrafficMetrics" for _, kind in MEASURED.values()]
 DOCUMENT = f"/openapi/v3{GV}"
 V2 = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 V2BETA1 = V2.replace("v=v2", "v=v2beta1")
@@ -52,7 +71,7 @@ async def test_kubectl_lists_the_resources_quietly(api: Api):
 async def test_kubectl_lists_all_resources_quietly(api: Api):
     text = await api.prints("api-resources", "-o", "wide", "--no-headers")
     row = next(line.split() for line in text.splitlines() if "deployments" in line and "smi-spec" in line)
-    assert row == ["deployments", "metrics.smi-spec.io/v1alpha1", "true", "DeploymentTrafficMetrics", "get,list"]
+    assert row == ["deployments", "metrics.smi-spec.io/v1alpha1", "true", "DeploymentTrafficMetrics", "get,list,watch"]
 
 
 async def test_the_group_is_fresh_in_aggregated_discovery(api: Api):
@@ -64,72 +83,130 @@ async def test_the_group_is_fresh_in_aggregated_discovery(api: Api):
 
 
 async def test_the_legacy_list_names_every_resource_and_verb(api: Api):
-    resources = {row["name"]: row["verbs"] for row in (await api.raw(""))["resources"]}
-    assert resources["deployments"] == ["get", "list"]
-    assert resources["deployments/edges"] == ["get"]
-    assert resources["edges"] == ["list"]
-    assert {verb for verbs in resources.values() for verb in verbs} == {"get", "list"}
+    document = await api.raw("")
+    assert (document["kind"], document["groupVersion"]) == ("APIResourceList", GROUP_VERSION)
+    found = {row["name"]: (row["namespaced"], row["kind"], row["verbs"]) for row in document["resources"]}
+    kinds = {plural: (scoped, f"{kind}TrafficMetrics", READ) for plural, (scoped, kind) in MEASURED.items()}
+    edges = {f"{plural}/edges": (scoped, "TrafficMetricsList", ["get"]) for plural, (scoped, _) in MEASURED.items()}
+    others = {"edges": (True, "EdgeTrafficMetrics", ["list"]), "trafficmetrics": (True, "TrafficMetrics", READ)}
+    assert found == kinds | edges | others
 
 
-@pytest.mark.parametrize("accept", [V2, V2BETA1, "application/json"], ids=["v2", "v2beta1", "legacy"])
-async def test_discovery_is_sent_once(api: Api, accept: str):
+async def test_the_group_has_a_preferred_version(api: Api):
+    path = "/apis/metrics.smi-spec.io"
+    replies = [await api.proxied(path), await api.direct(path, user=SHOP_READER), await api.direct(f"{path}/", user=SHOP_READER)]
+    version = {"groupVersion": GROUP_VERSION, "version": "v1alpha1"}
+    for reply in replies:
+        assert (reply.status, reply.document["kind"], reply.document["name"]) == (200, "APIGroup", "metrics.smi-spec.io")
+        assert (reply.document["versions"], reply.document["preferredVersion"]) == ([version], version)
+
+
+@pytest.mark.parametrize(
+    ("accept", "sent"),
+    [
+        pytest.param(V2, V2, id="v2"),
+        pytest.param(V2BETA1, V2BETA1, id="v2beta1"),
+        pytest.param(f"{V2},{V2BETA1}", V2, id="as the aggregator asks"),
+        pytest.param(f"{V2BETA1},application/json", V2BETA1, id="as an old aggregator asks"),
+        pytest.param("application/json", "application/json", id="legacy"),
+    ],
+)
+async def test_discovery_is_sent_once(api: Api, accept: str, sent: str):
     first = await api.direct("/apis", user=SHOP_READER, headers={"Accept": accept})
-    assert (first.status, first.headers["Content-Type"]) == (200, accept)
+    assert (first.status, first.headers["Content-Type"]) == (200, sent)
+    assert first.document["kind"] == ("APIGroupList" if sent == "application/json" else "APIGroupDiscoveryList")
+    assert first.document["apiVersion"] == {V2: "apidiscovery.k8s.io/v2", V2BETA1: "apidiscovery.k8s.io/v2beta1"}.get(sent, "v1")
+    assert re.fullmatch('"[^"]+"', first.headers["ETag"])
+    assert "Accept" in first.headers["Vary"]
     again = await api.direct("/apis", user=SHOP_READER, headers={"Accept": accept, "If-None-Match": first.headers["ETag"]})
-    assert (again.status, again.body) == (304, b"")
+    assert (again.status, again.body, again.headers["ETag"]) == (304, b"", first.headers["ETag"])
 
 
-async def test_the_openapi_document_is_served_through_kube_apiserver(api: Api, address: str):
-    assert "?hash=" in address
-    good, stale, bare = [await api.proxied(path) for path in (address, f"{DOCUMENT}?hash=0123", DOCUMENT)]
+async def test_the_cluster_gives_an_address_with_a_hash_for_the_openapi_document(address: str):
+    assert re.fullmatch(rf"{re.escape(DOCUMENT)}\?hash=\w+", address)
+
+
+@pytest.mark.parametrize("proxied", [True, False], ids=["proxied", "direct"])
+async def test_the_openapi_document_is_sent_whatever_the_hash(api: Api, address: str, *, proxied: bool):
+    paths = (address, f"{DOCUMENT}?hash=0123", DOCUMENT)
+    good, stale, bare = [await (api.proxied(path) if proxied else api.direct(path, user=SHOP_READER)) for path in paths]
     for reply in (good, stale, bare):
-        assert reply.status == 200
-        assert "TrafficMetrics" in " ".join(reply.document["components"]["schemas"])
-    assert lasting(good)
-    assert not lasting(stale)
-    assert not lasting(bare)
-
-
-def lasting(reply: Reply) -> bool:
+        assert (reply.status, "Location" in reply.headers) == (200, False)
+        assert "io.smi-spec.metrics.v1alpha1.TrafficMetrics" in reply.document["components"]["schemas"]
+        assert reply.headers["ETag"] == f'"{address.partition("=")[2]}"'
     # kube-apiserver adds its own header to ours.
-    return "public, immutable" in reply.headers.getall("Cache-Control")
+    assert "public, immutable" in good.headers.getall("Cache-Control")
+    assert "Expires" in good.headers
+    for reply in (stale, bare):
+        assert not any("immutable" in value or "public" in value for value in reply.headers.getall("Cache-Control"))
+        assert "Expires" not in reply.headers
+
+
+async def test_the_openapi_document_sent_is_valid(api: Api):
+    assert [error.message for error in OpenAPIV30SpecValidator((await api.proxied(DOCUMENT)).document).iter_errors()] == []
 
 
 async def test_the_swagger_document_is_merged_into_that_of_the_cluster(api: Api):
-    document = await until_merged(api, "/openapi/v2", f"{GV}/namespaces/{{namespace}}/deployments/{{name}}")
+    merged = await until_merged(api, "/openapi/v2", f"{GV}/namespaces/{{namespace}}/deployments/{{name}}")
     kinds = [
-        row["kind"]
-        for definition in document["definitions"].values()
+        (name, row["kind"])
+        for name, definition in merged["definitions"].items()
         for row in definition.get("x-kubernetes-group-version-kind", ())
         if row["group"] == "metrics.smi-spec.io"
     ]
-    assert {"TrafficMetrics", "DeploymentTrafficMetrics"} <= set(kinds)
+    name = "io.smi-spec.metrics.v1alpha1.TrafficMetrics"
+    own = {*MEASURED_KINDS, "EdgeTrafficMetrics", "TrafficMetrics"}
+    assert sorted(kinds) == sorted([*((name, kind) for kind in own), (f"{name}List", "TrafficMetricsList")])
+    ours = part_of(merged)
+    assert len(ours["paths"]) > len(SERVED)
+    assert [error.message for error in OpenAPIV2SpecValidator(ours).iter_errors()] == []
+
+
+def part_of(merged: dict[str, Any]) -> dict[str, Any]:
+    """The cluster's document without the paths of other groups, and without the definitions that only they need."""
+    paths = {path: item for path, item in merged["paths"].items() if path.startswith(f"{GV}/")}
+    needed: set[str] = set()
+    found = set(re.findall(r"#/definitions/([\w.-]+)", json.dumps(paths)))
+    while found - needed:
+        needed |= found
+        found = set(re.findall(r"#/definitions/([\w.-]+)", json.dumps([merged["definitions"][name] for name in needed])))
+    head = {key: value for key, value in merged.items() if key not in ("paths", "definitions")}
+    return {**head, "paths": paths, "definitions": {name: merged["definitions"][name] for name in needed}}
+
+
+@pytest.mark.usefixtures("address")
+@pytest.mark.parametrize("plural", [*(row.plural for row in SERVED), "tm"])
+async def test_kubectl_explains_every_resource(api: Api, plural: str):
+    asked = [[plural, f"--api-version={GROUP_VERSION}"]]
+    # Of "pods.metrics.smi-spec.io" kubectl explain takes "pods" to be the core resource and the rest a field, for any API group.
+    if plural not in ("namespaces", "nodes", "pods", "replicationcontrollers", "services", "tm"):
+        asked.append([f"{plural}.metrics.smi-spec.io"])
+    for text in [await api.prints("explain", *words) for words in asked]:
+        assert text.splitlines()[:3] == ["GROUP:      metrics.smi-spec.io", "KIND:       TrafficMetrics", "VERSION:    v1alpha1"]
+        assert "with whom the requests were exchanged" in " ".join(text.lower().split())
 
 
 @pytest.mark.usefixtures("address")
 @pytest.mark.parametrize(
     "asked",
-    [
-        ["deployments.metrics.smi-spec.io"],
-        ["deployments", "--api-version=metrics.smi-spec.io/v1alpha1"],
-        ["tm"],
-        ["pods", "--api-version=metrics.smi-spec.io/v1alpha1"],
-    ],
+    [["deployments.metrics.smi-spec.io"], ["pods", "--api-version=metrics.smi-spec.io/v1alpha1"], ["tm"]],
     ids=" ".join,
 )
-async def test_kubectl_explains_objects(api: Api, asked: list[str]):
-    text = await api.prints("explain", *asked)
-    assert text.splitlines()[:3] == ["GROUP:      metrics.smi-spec.io", "KIND:       TrafficMetrics", "VERSION:    v1alpha1"]
-    assert "with whom the requests were exchanged" in " ".join(text.lower().split())
-
-
-@pytest.mark.usefixtures("address")
-async def test_kubectl_explains_all_fields(api: Api):
-    text = await api.prints("explain", "deployments.metrics.smi-spec.io", "--recursive")
+async def test_kubectl_explains_all_fields(api: Api, asked: list[str]):
+    text = await api.prints("explain", *asked, "--recursive")
     fields = [line.split()[0] for line in text.partition("FIELDS:")[2].splitlines() if line.strip()]
     assert [field for field in fields if field in ("edge", "direction", "side", "metrics", "value", "window")] == [
         *("edge", "direction", "side", "metrics", "value", "window")
     ]
+    assert len(fields) > 20
+
+
+@pytest.mark.usefixtures("address")
+@pytest.mark.parametrize("part", ["", ".metadata", ".resource", ".edge", ".edge.resource", ".metrics"])
+async def test_kubectl_finds_a_description_of_every_field(api: Api, part: str):
+    text = await api.prints("explain", f"trafficmetrics{part}")
+    assert "FIELDS:" in text
+    assert "<no description>" not in text
 
 
 @pytest.mark.usefixtures("address")

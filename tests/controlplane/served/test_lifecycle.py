@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import ssl
@@ -12,6 +13,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from tests.controlplane.commands import LOOPBACK
 from tests.controlplane.plane import ADMIN, SERVER
 from tests.controlplane.served.api import Api
 from tests.controlplane.served.cluster import SHOP_READER, STRANGER
@@ -69,6 +71,30 @@ async def test_a_request_under_way_is_finished_before_the_end(
         assert "Traceback" not in server.daemon.tail(1000)
 
 
+async def test_a_connection_that_was_kept_ends_without_a_byte_of_an_answer(
+    api: Api, fragile: Prometheus, tmp_path_factory: pytest.TempPathFactory
+):
+    """Whoever has just sent a request on it can tell that it was not read, and sends it again elsewhere."""
+    await fragile.covers(3)
+    async with run_server(api.plane, tmp_path_factory.mktemp("kept"), configured(api.plane, fragile.url)) as server:
+        ending = Api(api.plane, server)
+        reader, writer = await asyncio.open_connection(LOOPBACK, server.port, ssl=server.tls())
+        writer.write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\nok")
+        fragile.hang()
+        try:
+            under_way = asyncio.create_task(ending.direct(f"{TRAFFIC}?window=7s", user=ADMIN))
+            await until_in_flight(ending, 2)
+            os.kill(server.daemon.pid, signal.SIGTERM)
+            await until_closed(ending)
+            writer.write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert await reader.read() == b""
+        finally:
+            fragile.resume()
+        writer.close()
+        assert (await under_way).status == 200
+
+
 async def until_in_flight(api: Api, count: int) -> None:
     """Waits until so many requests are being answered, the one that asks included."""
     line = f'apiserver_current_inflight_requests{{request_kind="readOnly"}} {count}.0'
@@ -105,16 +131,76 @@ async def test_a_server_can_say_goodbye_before_it_goes(api: Api, prometheus: Pro
     configuration = configured(api.plane, prometheus.url) | {"server": {"shutdownDelayDuration": "2s"}}
     async with run_server(api.plane, tmp_path_factory.mktemp("leaving"), configuration) as server:
         leaving = Api(api.plane, server)
+        assert "Connection" not in (await leaving.direct("/livez")).headers
         os.kill(server.daemon.pid, signal.SIGTERM)
         start = time.monotonic()
         while (ready := await leaving.direct("/readyz")).status == 200:
             assert time.monotonic() - start < 1
         assert (ready.status, b"[-]shutdown failed" in ready.body) == (500, True)
-        assert (await leaving.direct("/livez")).status == 200
-        assert (await leaving.direct(TRAFFIC, user=ADMIN)).status == 200
+        for path in ("/livez", "/healthz", TRAFFIC):
+            reply = await leaving.direct(path, user=ADMIN)
+            # Whoever keeps a connection opens the next one elsewhere.
+            assert (reply.status, reply.headers["Connection"]) == (200, "close")
         assert await server.daemon.ended(10)
         assert time.monotonic() - start > 1.5
         assert server.daemon.exit_code() == 0
+
+
+async def test_watches_end_in_order_as_soon_as_the_server_goes(
+    api: Api, prometheus: Prometheus, tmp_path_factory: pytest.TempPathFactory
+):
+    configuration = configured(api.plane, prometheus.url) | {"server": {"shutdownDelayDuration": "1s"}}
+    async with run_server(api.plane, tmp_path_factory.mktemp("watched"), configuration) as server:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"{server.url}{TRAFFIC}?watch=true", ssl=server.tls(ADMIN)) as watch,
+        ):
+            assert watch.status == 200
+            os.kill(server.daemon.pid, signal.SIGTERM)
+            start = time.monotonic()
+            lines = (await watch.read()).splitlines()
+            assert 0.5 < time.monotonic() - start < 4
+        assert {json.loads(line)["type"] for line in lines} <= {"ADDED", "MODIFIED", "BOOKMARK"}
+        assert await server.daemon.ended(3)
+        assert server.daemon.exit_code() == 0
+
+
+async def test_a_second_signal_ends_it_on_the_spot(api: Api, fragile: Prometheus, tmp_path_factory: pytest.TempPathFactory):
+    async with run_server(api.plane, tmp_path_factory.mktemp("killed"), configured(api.plane, fragile.url)) as server:
+        killed = Api(api.plane, server)
+        fragile.hang()
+        try:
+            under_way = asyncio.create_task(killed.direct(f"{TRAFFIC}?window=8s", user=ADMIN))
+            await until_in_flight(killed, 2)
+            os.kill(server.daemon.pid, signal.SIGTERM)
+            await until_closed(killed)
+            assert not await server.daemon.ended(0.3)
+            os.kill(server.daemon.pid, signal.SIGTERM)
+            assert await server.daemon.ended(2)
+            with pytest.raises(aiohttp.ClientError):
+                await under_way
+        finally:
+            fragile.resume()
+        assert server.daemon.exit_code() == 1
+
+
+async def test_readiness_is_made_of_these_checks(api: Api):
+    reply = await api.direct("/readyz?verbose")
+    assert reply.status == 200
+    assert reply.body.decode() == (
+        "[+]ping ok\n[+]configmap-synced ok\n[+]serving-cert ok\n[+]source-mesh ok\n[+]shutdown ok\nreadyz check passed\n"
+    )
+    assert (reply.headers["Content-Type"], reply.headers["X-Content-Type-Options"]) == ("text/plain; charset=utf-8", "nosniff")
+    assert (await api.direct("/livez?verbose")).body == b"[+]ping ok\nlivez check passed\n"
+    assert (await api.direct("/healthz?verbose")).body.endswith(b"[+]serving-cert ok\nhealthz check passed\n")
+    reply = await api.direct("/readyz?verbose&exclude=serving-cert&exclude=nothing,ping")
+    assert b"[+]serving-cert excluded: ok\n" in reply.body
+    assert b'warn: some health checks cannot be excluded: no matches for "nothing,ping"\n' in reply.body
+
+
+async def test_the_reason_of_a_check_is_told_to_those_who_may_know(api: Api):
+    assert (await api.direct("/readyz/serving-cert")).status == 403
+    assert (await api.direct("/readyz/serving-cert", user=ADMIN)).body == b"ok"
 
 
 async def test_when_nobody_can_say_who_may_nobody_may(api: Api, prometheus: Prometheus, tmp_path_factory: pytest.TempPathFactory):

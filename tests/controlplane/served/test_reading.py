@@ -97,6 +97,35 @@ async def test_columns_can_be_chosen(api: Api):
     assert text.split() == ["NAME", "OK", "UNIT", "api", "60", "seconds"]
 
 
+async def test_rows_can_be_printed_with_labels_and_kinds(api: Api):
+    text = await api.prints("get", "tm", "-n", "data", "--show-labels", "--show-kind")
+    header, *rows = [line.split() for line in text.splitlines()]
+    assert header[-1] == "LABELS"
+    assert [(row[0].rpartition("/")[2], row[-1]) for row in rows] == [
+        ("deployment.api", "app=api,release=7,tier=back"),
+        ("statefulset.db", "app=db,tier=back"),
+    ]
+    assert {row[0].partition("/")[0] for row in rows} == {"trafficmetrics.metrics.smi-spec.io"}
+
+
+async def test_a_client_can_print_for_itself(api: Api):
+    text = await api.prints("get", DEPLOYMENTS, "-n", "shop", "--server-print=false")
+    header, *rows = [line.split() for line in text.splitlines()]
+    assert header == ["NAME", "AGE"]
+    assert [name for name, *_ in rows] == ["api", "web"]
+
+
+async def test_a_condition_can_be_waited_for(api: Api):
+    text = await api.prints("wait", "tm/deployment.web", "-n", "shop", "--for=jsonpath={.window}=10s", "--timeout=30s")
+    assert text == "trafficmetrics.metrics.smi-spec.io/deployment.web condition met\n"
+
+
+async def test_a_condition_that_does_not_come_is_given_up(api: Api):
+    run = await api.kubectl("wait", "tm/deployment.web", "-n", "shop", "--for=jsonpath={.window}=1h", "--timeout=2s")
+    assert (run.code, run.stdout) == (1, "")
+    assert run.stderr == "error: timed out waiting for the condition on trafficmetrics/deployment.web\n"
+
+
 @pytest.mark.parametrize(
     ("key", "order"),
     [
@@ -133,13 +162,6 @@ async def test_an_object_can_be_described(api: Api):
 async def test_all_objects_can_be_described(api: Api):
     text = await api.prints("describe", "tm", "-n", "shop")
     assert [line.split()[1] for line in text.splitlines() if line.startswith("Name:")] == ["deployment.api", "deployment.web"]
-
-
-async def test_watching_shows_the_list_and_says_that_there_is_no_watch(api: Api):
-    run = await api.kubectl("get", "tm", "-n", "shop", "--watch")
-    assert run.code == 1
-    assert [line.split()[0] for line in run.stdout.splitlines()] == ["NAME", "deployment.api", "deployment.web"]
-    assert 'watch is not supported on resources of kind "trafficmetrics.metrics.smi-spec.io"' in run.stderr
 
 
 @pytest.mark.parametrize("path", ["", "/namespaces/shop/deployments", "/namespaces", "/namespaces/shop/deployments/web/edges"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from urllib.parse import quote
 
 import pytest
@@ -48,7 +49,16 @@ async def test_kubectl_says_that_nothing_can_be_written(api: Api, command: list[
     verb, *rest = command
     run = await api.kubectl(verb, "deployments.metrics.smi-spec.io", *rest, "-n", "shop")
     assert run.code == 1
-    assert "the server does not allow this method on the requested resource" in run.stderr
+    assert "(MethodNotAllowed): the server does not allow this method on the requested resource" in run.stderr
+
+
+@pytest.mark.parametrize("verb", ["create", "apply", "replace"])
+async def test_kubectl_says_that_nothing_can_be_made(api: Api, verb: str):
+    name = {"apply": "deployment.never"}.get(verb, "deployment.web")
+    document = {"apiVersion": "metrics.smi-spec.io/v1alpha1", "kind": "TrafficMetrics", "metadata": {"name": name}}
+    run = await api.kubectl(verb, "-n", "shop", "--validate=false", "-f", "-", stdin=json.dumps(document))
+    assert run.code == 1
+    assert "(MethodNotAllowed)" in run.stderr
 
 
 @PROXIED
@@ -109,7 +119,6 @@ async def test_a_form_that_is_offered_is_sent(api: Api, accept: str, kind: bytes
         ("resourceVersionMatch=Exact&resourceVersion=0", 422, "Invalid", "forbidden"),
         ("sendInitialEvents=true", 422, "Invalid", "sendInitialEvents is forbidden"),
         ("resourceVersion=99999999999", 504, "Timeout", "Too large resource version"),
-        ("watch=true", 405, "MethodNotAllowed", "watch is not supported"),
     ],
 )
 async def test_a_bad_parameter_is_named(api: Api, query: str, status: int, reason: str, said: str, *, proxied: bool):
@@ -141,7 +150,25 @@ async def test_a_table_with_unknown_rows_is_refused(api: Api):
     ],
 )
 async def test_an_unknown_path_is_not_found(api: Api, path: str, *, proxied: bool):
-    assert status_of(await ask(api, path, proxied=proxied)) == (404, "NotFound")
+    reply = await ask(api, path, proxied=proxied, headers={"Accept": "text/html, */*"})
+    assert status_of(reply) == (404, "NotFound")
+    # kube-apiserver reads HTML on its way through, and writes it anew.
+    assert reply.headers["Content-Type"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    "path", ["/nope", "/apis/nope", "/apis/metrics.smi-spec.io/v2", "/openapi/v4", "/index.html", "/readyz/nope"]
+)
+async def test_an_unknown_path_of_the_server_is_not_found(api: Api, path: str):
+    reply = await api.direct(path, user=ADMIN, headers={"Accept": "text/html, */*"})
+    assert status_of(reply) == (404, "NotFound")
+    assert reply.headers["Content-Type"] == "application/json"
+
+
+async def test_kubectl_says_that_there_is_no_such_resource(api: Api):
+    run = await api.kubectl("get", "--raw", f"{GV}/cats")
+    assert (run.code, run.stdout) == (1, "")
+    assert run.stderr == "Error from server (NotFound): the server could not find the requested resource\n"
 
 
 HOSTILE = ['"} or vector(1) #', "x\ny", "..", "*", "a" * 4000, "ünïcode", "%", "a=b,c", "\\", "{{name}}", "\x00"]

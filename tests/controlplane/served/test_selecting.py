@@ -31,6 +31,21 @@ async def test_labels_select_as_everywhere_in_kubernetes(api: Api, selector: str
     assert await api.names(DEPLOYMENTS, "-A", "-l", selector) == selected
 
 
+@pytest.mark.parametrize(
+    ("selector", "selected"),
+    [
+        ("!release", ["data/statefulset.db"]),
+        ("release!=3", ["data/deployment.api", "data/statefulset.db", "shop/deployment.api"]),
+        ("release notin (7, 12)", ["data/statefulset.db", "shop/deployment.web"]),
+        ("release", ["data/deployment.api", "shop/deployment.api", "shop/deployment.web"]),
+        ("release>0", ["data/deployment.api", "shop/deployment.api", "shop/deployment.web"]),
+        ("tier = back , ! release", ["data/statefulset.db"]),
+    ],
+)
+async def test_a_label_that_is_absent_selects_as_everywhere_in_kubernetes(api: Api, selector: str, selected: list[str]):
+    assert await api.names("tm", "-A", "-l", selector) == selected
+
+
 async def test_labels_of_pods_select_pods(api: Api):
     assert await api.names("pods.metrics.smi-spec.io", "-A", "-l", "pod-template-hash=59fc") == ["data/api-59fc-zz7lm"]
 
@@ -45,6 +60,12 @@ async def test_labels_shown_are_labels_matched(api: Api):
     assert [item["metadata"]["labels"]["tier"] for item in items] == ["back", "back"]
 
 
+async def test_an_unknown_field_is_refused_in_the_standard_words(api: Api):
+    run = await api.kubectl("get", DEPLOYMENTS, "-A", "--field-selector", "status.phase=Running")
+    assert run.code == 1
+    assert '"status.phase" is not a known field selector: only "metadata.name", "metadata.namespace"' in run.stderr
+
+
 async def test_a_label_can_be_a_column(api: Api):
     rows = await api.table(DEPLOYMENTS, "-n", "shop", "-L", "tier")
     assert [(row[0], row[-1]) for row in rows] == [("api", "back"), ("web", "front")]
@@ -57,6 +78,9 @@ async def test_a_label_can_be_a_column(api: Api):
         ("metadata.name!=api", ["shop/web"]),
         ("metadata.namespace=data", ["data/api"]),
         ("metadata.namespace!=data,metadata.name=api", ["shop/api"]),
+        ("metadata.name==web,metadata.namespace!=other", ["shop/web"]),
+        (r"metadata.name!=a\,b\=c\\", ["data/api", "shop/api", "shop/web"]),
+        (r"metadata.name=a\,b\=c\\", []),
         ("metadata.name=nothing", []),
     ],
 )
@@ -113,6 +137,9 @@ async def test_the_default_edge_is_the_total(api: Api):
     [
         pytest.param("-l", "a b", "unable to parse label selector", id="labels"),
         pytest.param("--field-selector", "spec.x=1", '"spec.x" is not a known field selector', id="an unknown field"),
+        pytest.param("--field-selector", "metadata.name=a,b", "invalid field selector", id="a comma that is not escaped"),
+        pytest.param("--field-selector", "metadata.name=a=b", "invalid field selector", id="an equals sign that is not escaped"),
+        pytest.param("--field-selector", r"metadata.name=a\b", "invalid field selector", id="an escape that is none"),
         pytest.param("--field-selector", "window=soon", '"soon" is not a duration', id="a window"),
         pytest.param("--field-selector", "edge.direction=up", 'edge.direction is "to" or "from"', id="a direction"),
         pytest.param("--field-selector", "resource.kind=Cat", '"Cat" is not a kind', id="a kind"),

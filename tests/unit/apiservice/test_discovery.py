@@ -64,7 +64,7 @@ def test_trafficmetrics_comes_last_and_has_the_kind_the_objects_say() -> None:
 
 def test_only_what_is_answered_is_offered() -> None:
     for name, entry in resources().items():
-        expected = ["list"] if name == "edges" else ["get"] if "/" in name else ["get", "list"]
+        expected = ["list"] if name == "edges" else ["get"] if "/" in name else ["get", "list", "watch"]
         assert entry["verbs"] == expected, name
 
 

@@ -136,7 +136,7 @@ def test_rows_of_a_table_carry_what_was_asked() -> None:
 
 def test_one_object_is_a_table_of_one_row() -> None:
     document = shown(Style(transform=table()), row())
-    assert (document["metadata"], len(document["rows"])) == ({}, 1)
+    assert (document["metadata"], len(document["rows"])) == ({"resourceVersion": str(row().instant)}, 1)
 
 
 @pytest.mark.parametrize("version", ["v1", "v1beta1"])

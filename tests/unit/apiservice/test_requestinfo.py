@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from multidict import MultiDict
 from yarl import URL
 
-from apiservice.requestinfo import RequestInfo, parse_request
+from apiservice.requestinfo import RequestInfo, decode_path, parse_request
 
 GV = "/apis/metrics.smi-spec.io/v1alpha1"
 RECORDED = Path(__file__).with_name("requestinfo_recorded.json")
@@ -22,7 +22,7 @@ def read(method: str, url: str) -> RequestInfo:
     """As the server reads it: the path percent-decoded once, the query with every value."""
     path, _, query = url.partition("?")
     parsed = URL.build(path=path, query_string=query, encoded=True)
-    return parse_request(method, parsed.path, parsed.query)
+    return parse_request(method, decode_path(parsed.raw_path), parsed.query)
 
 
 def resource(verb: str, name: str = "", /, **rest: str) -> dict[str, Any]:
@@ -112,6 +112,26 @@ def resource(verb: str, name: str = "", /, **rest: str) -> dict[str, Any]:
 def test_a_get_is_read_as_kubernetes_reads_it(url: str, expected: dict[str, Any]) -> None:
     info = read("GET", url)
     assert {field: getattr(info, field) for field in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("raw", "decoded"),
+    [
+        pytest.param("/a%2Fb", "/a/b", id="slash"),
+        pytest.param("/a%252Fb", "/a%2Fb", id="once"),
+        pytest.param("/a%C3%A9", "/aé", id="utf-8"),
+        pytest.param("/aé", "/aé", id="not-encoded"),
+        pytest.param("/a%C0%AFb", "/a\ufffd\ufffdb", id="overlong-slash"),
+        pytest.param("/a%C0%2Fb", "/a\ufffd/b", id="half-a-character-and-a-slash"),
+        pytest.param("/a\udcc0b", "/a\ufffdb", id="a-byte-as-aiohttp-passes-it-on"),
+        pytest.param("/a%25C0", "/a%C0", id="an-encoded-percent-sign"),
+        pytest.param("/a%zz", "/a%zz", id="no-escape"),
+        pytest.param("/a+b;c%00", "/a+b;c\0", id="nothing-else-is-special"),
+    ],
+)
+def test_a_path_is_decoded_once_and_whatever_it_holds_is_text(raw: str, decoded: str) -> None:
+    assert decode_path(raw) == decoded
+    decoded.encode()
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS"])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from apiservice.logformat import LogFormat
 from apiservice.main import load
-from apiservice.settings import OPTIONS, Settings, read_settings
+from apiservice.settings import OPTIONS, LoggingSettings, Settings, add_options, read_settings
 from metrics_api import BadConfiguration, LatencyUnit, Window
 from metrics_api.document import Problems
 
@@ -155,3 +157,38 @@ backends:
 def test_no_source_at_all_is_a_mistake():
     with pytest.raises(BadConfiguration, match="no source is configured"):
         load(None, {}, {})
+
+
+def test_the_log_is_set_like_everything_else():
+    assert settings().logging == LoggingSettings(LogFormat.TEXT, 0)
+    assert settings("logging: {format: json, verbosity: 4}").logging == LoggingSettings(LogFormat.JSON, 4)
+    flags = {"logging-format": "json", "v": "6"}
+    assert settings("logging: {verbosity: 1}", flags).logging == LoggingSettings(LogFormat.JSON, 6)
+    assert settings("", None, {"TRAFFICMETRICS_V": "3"}).logging.verbosity == 3
+
+
+@pytest.mark.parametrize("arguments", [["-v", "5"], ["-v=5"], ["-v5"], ["--v", "5"], ["--v=5"]], ids=" ".join)
+def test_verbosity_is_written_as_for_kubernetes(arguments: list[str]):
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    add_options(parser)
+    assert vars(parser.parse_args(arguments))["v"] == "5"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("logging: {verbosity: loud}", '"loud" is not a whole number from 0 to 10'),
+        ("logging: {verbosity: 11}", '"11" is not a whole number from 0 to 10'),
+        ("logging: {format: xml}", "xml"),
+    ],
+)
+def test_a_log_nobody_can_write_is_a_problem(text: str, problem: str):
+    (told,) = problems(text)
+    assert problem in told
+
+
+def test_limits_have_the_names_and_defaults_of_kube_apiserver():
+    assert (settings().server.max_requests_inflight, settings().server.max_watches) == (400, 10_000)
+    server = settings("server: {maxWatches: 0}", {"max-requests-inflight": "7"}).server
+    assert (server.max_requests_inflight, server.max_watches) == (7, 0)
+    assert "maxWatches" in problems("server: {maxWatches: -1}")[0]

@@ -181,6 +181,35 @@ def test_no_series_is_read_twice_for_one_question():
                 assert len(reads) == len(set(reads))
 
 
+EVERYWHERE = TrafficQuery(WORKLOAD_KINDS, Window(30), 0, edges=True)
+
+
+@pytest.mark.parametrize(("dialect", "reads"), [("linkerd", 4), ("istio", 2), ("envoy", 4), ("consul", 4)])
+def test_callees_and_callers_of_a_whole_mesh_are_read_once(dialect: str, reads: int):
+    (parts,) = plan(load_dialect(dialect), EVERYWHERE)
+    assert len({read for part in parts for read in part.reads}) == reads
+
+
+def test_a_read_that_is_shared_selects_what_any_of_its_parts_needs():
+    (lines,) = stages("istio", EVERYWHERE)
+    ends = "source_workload_namespace,source_workload,destination_workload_namespace,destination_workload,destination_service"
+    read = f"{{reporter=~'destination|waypoint|source'}} by {ends},reporter"
+    reads = [
+        f"counter istio_requests_total{read},grpc_response_status,response_code",
+        f"histogram istio_request_duration_milliseconds{read}",
+    ]
+    assert lines == ["requests, to: server/client", *reads, "requests, from: server/client", *reads]
+
+
+@pytest.mark.parametrize("dialect", ["linkerd", "istio", "envoy", "consul"])
+@pytest.mark.parametrize("named", [{"name": "web"}, {"namespace": "shop"}], ids=lambda named: next(iter(named)))
+def test_callees_and_callers_of_a_part_of_the_mesh_are_other_series(dialect: str, named: dict[str, str]):
+    query = replace(EVERYWHERE, kinds=("Deployment",), **named)
+    (both,) = plan(load_dialect(dialect), query)
+    alone = [plan(load_dialect(dialect), replace(query, direction=way)) for way in (Direction.TO, Direction.FROM)]
+    assert both == [part for stages in alone for stage in stages for part in stage]
+
+
 def test_a_composed_name_counts_when_its_kind_is_asked_for_alone():
     linkerd = load_dialect("linkerd")
     alone = plan(linkerd, replace(TOTAL, kinds=("ReplicaSet",)))

@@ -68,7 +68,15 @@ def test_a_percentile_that_cannot_be_told_is_unknown(histogram: Histogram, q: fl
 
 
 def test_a_cumulative_count_that_falls_behind_is_raised_to_the_one_before():
-    assert Histogram.from_cumulative([0.1, 0.2, 0.3, INF], [5, 4, 8, 7]).counts == (5, 0, 3, 0)
+    fell = Histogram.from_cumulative([0.1, 0.2, 0.3, INF], [5, 4, 8, 7])
+    raised = Histogram.from_cumulative([0.1, 0.2, 0.3, INF], [5, 5, 8, 8])
+    assert [fell.quantile(q) for q in (0.5, 0.7, 0.9, 1.0)] == [raised.quantile(q) for q in (0.5, 0.7, 0.9, 1.0)]
+
+
+def test_a_cumulative_count_is_raised_after_adding_not_before():
+    """One part alone falls behind where the sum does not: raised before, there would be an observation too many."""
+    parts = [classic(le_0_1=5, le_0_2=4, inf=10), classic(le_0_1=0, le_0_2=3, inf=4)]
+    assert merge(parts).quantile(0.5) == classic(le_0_1=5, le_0_2=7, inf=14).quantile(0.5) == 0.2
 
 
 def test_a_native_bucket_is_interpolated_on_a_logarithmic_scale():

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
+from contextlib import suppress
 
 import pytest
 
@@ -42,6 +45,28 @@ async def test_the_first_error_is_raised_as_it_is_and_the_others_have_ended():
     with pytest.raises(BadQuery, match="no"):
         await together(endless(), wrong())
     assert ended == [True]
+
+
+async def test_an_error_is_gone_when_it_is_dealt_with():
+    """It holds on to all there was where it happened, which may be a large answer; so nothing may go in circles."""
+    seen: list[weakref.ref[BaseException]] = []
+
+    async def wrong() -> None:
+        error = BadQuery("no")
+        seen.append(weakref.ref(error))
+        try:
+            raise error
+        finally:
+            del error
+
+    gc.disable()
+    try:
+        with suppress(BadQuery):
+            await together(wrong(), wrong())
+        await asyncio.sleep(0)
+        assert [error() for error in seen] == [None, None]
+    finally:
+        gc.enable()
 
 
 async def test_no_calls_have_no_results():

@@ -1,0 +1,80 @@
+"""What a request is counted under: labels from static lists, so that a client that invents a thousand names adds one series.
+
+Values are those of Kubernetes' own servers (``k8s.io/apiserver``: pkg/endpoints/metrics/metrics.go, pkg/endpoints/installer.go).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from apiservice.catalog import EDGES, SERVED
+from apiservice.requestinfo import RequestInfo
+from metrics_api.resources import GROUP, VERSION
+
+__all__ = ["COMPONENT", "READING", "RESOURCE_LABELS", "SCOPED", "Scoped", "clean_dry_run", "resource_of", "scoped"]
+
+COMPONENT = "apiserver"
+SCOPED = ("verb", "group", "version", "resource", "subresource", "scope", "component")
+RESOURCE_LABELS = ("group", "version", "resource")
+READING = frozenset({"get", "list", "watch", "head", "options"})
+"""Verbs that change nothing."""
+
+_VERBS = {
+    "get": "GET",
+    "head": "GET",
+    "list": "LIST",
+    "watch": "WATCH",
+    "create": "POST",
+    "post": "POST",
+    "update": "PUT",
+    "put": "PUT",
+    "patch": "PATCH",
+    "delete": "DELETE",
+    "deletecollection": "DELETE",
+}
+_COLLECTIVE = frozenset({"list", "watch", "deletecollection"})
+_PLURALS = frozenset(row.plural for row in SERVED)
+_HEALTH = frozenset({"/healthz", "/livez", "/readyz"})
+_OTHER = "other"
+
+
+class Scoped(NamedTuple):
+    """The labels named in :data:`SCOPED`, in their order."""
+
+    verb: str
+    group: str = ""
+    version: str = ""
+    resource: str = ""
+    subresource: str = ""
+    scope: str = ""
+    component: str = COMPONENT
+
+
+def scoped(info: RequestInfo) -> Scoped:
+    """What a request is about; only its verb where that is nothing this server has. Health checks have their path as subresource."""
+    verb = _VERBS.get(info.verb, _OTHER)
+    if not info.is_resource:
+        path = info.path.rstrip("/")
+        return Scoped(verb, subresource=path if path in _HEALTH else "")
+    group, version, resource = resource_of(info)
+    if not resource:
+        return Scoped(verb)
+    subresource = info.subresource if info.subresource in ("", EDGES) else _OTHER
+    everywhere = "namespace" if info.namespace else "cluster"
+    scope = everywhere if info.verb in _COLLECTIVE else "resource"
+    return Scoped(verb, group, version, resource, subresource, scope)
+
+
+def resource_of(info: RequestInfo) -> tuple[str, str, str]:
+    """Group, version and resource; empty where that is nothing this server has."""
+    if not info.is_resource or info.resource not in _PLURALS or (info.group, info.version) != (GROUP, VERSION):
+        return "", "", ""
+    return GROUP, VERSION, info.resource
+
+
+def clean_dry_run(values: Sequence[str]) -> str:
+    """The ``dry_run`` label for the values of the parameter ``dryRun``: ``All`` is the only good one."""
+    if not values:
+        return ""
+    return "All" if set(values) == {"All"} else "invalid"

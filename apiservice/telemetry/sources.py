@@ -1,0 +1,100 @@
+"""What is asked of the sources: how often, how long they take, whether they answer, and how often nobody had to be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from apiservice.fanout import Observer
+from apiservice.flight import Sharing
+
+__all__ = ["SharingMetrics", "SourceMetrics"]
+
+_DURATIONS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_ROWS = (1, 10, 100, 1_000, 10_000, 100_000)
+_OK = "ok"
+
+
+class SourceMetrics(Observer):
+    """Counts for the sources named in the configuration; ``clock`` is Unix time."""
+
+    def __init__(self, registry: CollectorRegistry, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._requests = Counter(
+            "trafficmetrics_source_requests", "Questions asked of a source, by outcome.", ["source", "code"], registry=registry
+        )
+        self._durations = Histogram(
+            "trafficmetrics_source_request_duration_seconds",
+            "Time a source took to answer a question.",
+            ["source"],
+            buckets=_DURATIONS,
+            registry=registry,
+        )
+        self._rows = Histogram(
+            "trafficmetrics_source_rows", "Rows in the answers of a source.", ["source"], buckets=_ROWS, registry=registry
+        )
+        self._up = Gauge(
+            "trafficmetrics_source_up",
+            "1 when a source answered the last question, 0 when it failed.",
+            ["source"],
+            registry=registry,
+        )
+        self._last_success = Gauge(
+            "trafficmetrics_source_last_success_timestamp_seconds",
+            "Unix time of the last answer of a source.",
+            ["source"],
+            registry=registry,
+        )
+
+    def expect(self, sources: Iterable[str]) -> None:
+        """Begin the counts of sources at zero, so that their first question is seen as an increase."""
+        for source in sources:
+            self._requests.labels(source, _OK)
+            self._durations.labels(source)
+            self._rows.labels(source)
+
+    def asked(self, source: str, outcome: str, seconds: float, rows: int) -> None:
+        """See :class:`apiservice.fanout.Observer`. A question that was given up says nothing about whether a source is well."""
+        self._requests.labels(source, outcome).inc()
+        self._durations.labels(source).observe(seconds)
+        if outcome == _OK:
+            self._rows.labels(source).observe(rows)
+            self._last_success.labels(source).set(self._clock())
+        if outcome != "cancelled":
+            self._up.labels(source).set(outcome == _OK)
+
+
+class SharingMetrics:
+    """Counts how often an answer was shared; ``answers`` are whole ones, ``samples`` what the sources said before objects were joined."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._hits = Counter("trafficmetrics_cache_hits", "Times an answer was there already.", ["cache"], registry=registry)
+        self._misses = Counter("trafficmetrics_cache_misses", "Times an answer had to be made.", ["cache"], registry=registry)
+        self._joins = Counter(
+            "trafficmetrics_single_flight_joins",
+            "Times an answer was being made already, for somebody else.",
+            ["cache"],
+            registry=registry,
+        )
+        self.answers: Sharing = self._of("answers")
+        self.samples: Sharing = self._of("samples")
+
+    def _of(self, cache: str) -> _Counted:
+        return _Counted(self._hits.labels(cache), self._misses.labels(cache), self._joins.labels(cache))
+
+
+class _Counted(Sharing):
+    def __init__(self, hits: Counter, misses: Counter, joins: Counter) -> None:
+        self._hits = hits
+        self._misses = misses
+        self._joins = joins
+
+    def held(self) -> None:
+        self._hits.inc()
+
+    def missed(self) -> None:
+        self._misses.inc()
+
+    def joined(self) -> None:
+        self._joins.inc()

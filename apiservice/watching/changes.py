@@ -1,0 +1,83 @@
+"""What a watcher is told: the rows that came, moved or went since the last time.
+
+Rates are never quite the same twice, and a watcher that is told of every thousandth of a request learns nothing. So a row has moved
+when one of its numbers is away by more than half a per cent from what was told last, or when anything else about it changed. What was
+told is the measure, not the row before: a slow drift is told as soon as it adds up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from metrics_api.objects import TrafficMetrics
+
+__all__ = ["ADDED", "DELETED", "MODIFIED", "Event", "Rows", "by_key", "difference", "has_moved"]
+
+ADDED = "ADDED"
+MODIFIED = "MODIFIED"
+DELETED = "DELETED"
+
+_PARTS = 200
+"""A number has moved when it changed by more than one part in so many."""
+
+Key = tuple[str, str]
+Rows = Mapping[Key, TrafficMetrics]
+"""Rows by namespace and name, which is how every client of a watch keeps them."""
+
+
+class Event(NamedTuple):
+    """``kind`` is ADDED, MODIFIED or DELETED; of a row that went, ``row`` is what was told last, as of when it was gone."""
+
+    kind: str
+    row: TrafficMetrics
+
+
+def by_key(rows: Iterable[TrafficMetrics]) -> dict[Key, TrafficMetrics]:
+    """The rows by namespace and name, in their order."""
+    return {(row.namespace, row.name): row for row in rows}
+
+
+def difference(told: Rows, rows: Sequence[TrafficMetrics], instant: int, *, incomplete: bool = False) -> list[Event]:
+    """The events that lead from what was told to ``rows``, which are as of ``instant`` (Unix seconds).
+
+    A row that an ``incomplete`` answer lacks has not gone: a source that could have told did not.
+    """
+    events = []
+    present = by_key(rows)
+    for key, row in present.items():
+        before = told.get(key)
+        if before is None:
+            events.append(Event(ADDED, row))
+        elif has_moved(before, row):
+            events.append(Event(MODIFIED, row))
+    if not incomplete:
+        events += [Event(DELETED, replace(row, instant=instant)) for key, row in told.items() if key not in present]
+    return events
+
+
+def has_moved(before: TrafficMetrics, now: TrafficMetrics) -> bool:
+    """Whether ``now`` is worth telling to somebody who knows ``before``."""
+    return (
+        _differ(before.success, now.success)
+        or _differ(before.failure, now.failure)
+        or _differ(before.p50, now.p50)
+        or _differ(before.p90, now.p90)
+        or _differ(before.p99, now.p99)
+        or before.labels != now.labels
+        or before.annotations != now.annotations
+        or before.window != now.window
+        or before.edge != now.edge
+        or before.resource != now.resource
+        or before.source != now.source
+    )
+
+
+def _differ(before: int | None, now: int | None) -> bool:
+    if before is None or now is None:
+        return before is not now
+    if not before or not now:
+        # To nothing and from nothing is always news, however little it is.
+        return before != now
+    return abs(before - now) * _PARTS > max(before, now)
