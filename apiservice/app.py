@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
-from aiohttp import web
+from aiohttp import HttpVersion10, HttpVersion11, web
+from aiohttp.typedefs import Handler
 
 from apiservice.about import About
 from apiservice.answering import Answering, Parse, Service
@@ -100,9 +101,35 @@ def build_app(
     app = web.Application(middlewares=[envelope(telemetry), failures_as_status], client_max_size=LARGEST_BODY)
     app.on_response_prepare.extend([stamp, front.begin])
     app.on_shutdown.append(feeds.end)
-    # (?s) because a decoded path may hold a line break.
-    app.router.add_route("*", "/{path:(?s:.*)}", front.handle)
+    app._router = _OneRoute(front.handle)  # noqa: SLF001  there is an argument for it, which is deprecated, and no other way
     return app
+
+
+class _OneRoute(web.UrlDispatcher):
+    """Every request goes to ``handler``, whatever its target.
+
+    aiohttp's own router looks up each prefix of a path, which takes half a second for 64 KiB of slashes, and answers by itself what
+    has no path, such as ``OPTIONS *``.
+    """
+
+    def __init__(self, handler: Handler) -> None:
+        super().__init__()
+        self._route = self.add_route("*", "/", handler, expect_handler=_invite)
+
+    async def resolve(self, request: web.Request) -> web.UrlMappingMatchInfo:  # noqa: ARG002
+        """The one way."""
+        return web.UrlMappingMatchInfo({}, self._route)
+
+
+async def _invite(request: web.Request) -> None:
+    """Ask for the body of a client that waits to be asked; any other expectation is passed over, as RFC 9110 (10.1.1) allows.
+
+    aiohttp would refuse it before the application is asked: with text that repeats it, or with a 500 where it is not UTF-8.
+    """
+    if request.version == HttpVersion11 and request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        # What is counted there is the answer, which has not begun.
+        request.writer.output_size = 0
 
 
 class _Front:
@@ -126,6 +153,8 @@ class _Front:
         self._telemetry = telemetry
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
+        if request.version not in (HttpVersion10, HttpVersion11):
+            raise StatusError(505, "this server speaks HTTP/1.1 and HTTP/1.0")
         info = request[INFO]
         allowed = LONGEST_TIMEOUT if info.verb == "watch" else parse_timeout(request.query)
         try:
@@ -183,10 +212,10 @@ class _Front:
     def _page(self, info: RequestInfo, request: web.Request) -> web.Response:
         path = "/" + info.path.strip("/")
         for group in self._pages:
-            response = group.respond(path, request.query, request.headers)
-            if response is not None:
-                if request.method not in ("GET", "HEAD"):
+            if request.method not in ("GET", "HEAD"):
+                if path in group.paths:
                     raise method_not_allowed(info)
+            elif (response := group.respond(path, request.query, request.headers)) is not None:
                 return response
         raise unknown_path()
 

@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
+from aiohttp.http_exceptions import HttpProcessingError, LineTooLong, TransferEncodingError
 from aiohttp.http_parser import HttpParser, RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_request import BaseRequest
 
 from apiservice.encoding import encode
+from apiservice.envelope import audit_id as id_of
 from apiservice.logs import REQUESTS, about, fields
 from apiservice.negotiate import Encoding
 from apiservice.status import StatusError, status_for
@@ -84,6 +85,11 @@ class Connection(RequestHandler):
     def data_received(self, data: bytes) -> None:
         """Take in some bytes, and wait for the rest when they begin a head."""
         super().data_received(data)
+        if self._head.broken:
+            self._head.broken = False
+            # Whoever reads the body answers, and that is the last answer here.
+            self._messages.pop()
+            self.close()
         if self._head.complete:
             self._head_timer.stop()
         else:
@@ -129,7 +135,7 @@ class Connection(RequestHandler):
         """The answer to what is no request, or to an error no handler caught; the connection is closed after it."""
         if request.writer.output_size > 0:
             raise ConnectionError("the answer has begun already, no other can be sent")
-        audit_id = str(uuid.uuid4())
+        audit_id = id_of(request) if isinstance(request, web.Request) else str(uuid.uuid4())
         with about(audit_id):
             if isinstance(exc, HttpProcessingError):
                 failure = _unreadable(exc)
@@ -174,15 +180,20 @@ class _Timer:
 
 
 class _Head:
-    """Stands before aiohttp's parser and measures what is not a whole request line with all its headers yet."""
+    """Stands before aiohttp's parser and measures what is not a whole request line with all its headers yet.
 
-    __slots__ = ("_limit", "_parser", "_payload", "_size")
+    ``broken`` says that what could not be read is a body, and that its reader has been told. aiohttp's parser does not tell, and the
+    reader would wait until its deadline.
+    """
+
+    __slots__ = ("_limit", "_parser", "_payload", "_size", "broken")
 
     def __init__(self, parser: Any, limit: int) -> None:
         self._parser = parser
         self._limit = limit
         self._payload = EMPTY_PAYLOAD
         self._size = 0
+        self.broken = False
 
     @property
     def complete(self) -> bool:
@@ -196,7 +207,14 @@ class _Head:
             size = 0
         elif (size := self._size + len(data)) > self._limit:
             raise HeadTooLarge
-        messages, upgraded, rest = self._parser.feed_data(data)
+        try:
+            messages, upgraded, rest = self._parser.feed_data(data)
+        except HttpProcessingError as error:
+            if not self._payload.is_eof():
+                self._payload.set_exception(TransferEncodingError("the body of a request is no HTTP"), error)
+                self._payload.feed_eof()
+                self.broken = True
+            raise
         if messages:
             self._payload, size = messages[-1][1], 0
         self._size = size

@@ -77,6 +77,10 @@ async def stamp(request: web.Request, response: web.StreamResponse) -> None:
     response.headers["Server"] = "trafficmetrics"
     response.headers.setdefault("Cache-Control", "no-cache, private")
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    if "Upgrade" in request.headers or request.method == "CONNECT":
+        # What follows may be in another protocol, and aiohttp loses a part of it.
+        response.force_close()
+        response.headers["Connection"] = "close"
 
 
 def audit_id(request: web.Request) -> str:

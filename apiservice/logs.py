@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import queue
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ from apiservice.logformat import FIELDS, JsonFormatter, LogFormat, TextFormatter
 __all__ = ["DECISIONS", "LARGEST_VERBOSITY", "QUESTIONS", "REQUESTS", "about", "fields", "level_of", "writing_log"]
 
 LARGEST_VERBOSITY: Final = 10
+
+_LOG = logging.getLogger(__name__)
 
 _PACKAGES = ("apiservice", "backends", "metrics_api")
 _WAITING = 10_000
@@ -72,14 +75,26 @@ def writing_log(stream: TextIO, form: LogFormat, level: int) -> Iterator[None]:
     for logger, wanted in levels.items():
         logger.setLevel(wanted)
     logging.captureWarnings(capture=True)
+    unraisable, sys.unraisablehook = sys.unraisablehook, _log_unraisable
     try:
         yield
     finally:
+        sys.unraisablehook = unraisable
         logging.captureWarnings(capture=False)
         for logger, was in before.items():
             logger.setLevel(was)
         root.removeHandler(handler)
         handler.close()
+
+
+def _log_unraisable(unraisable: sys.UnraisableHookArgs) -> None:
+    """Log what could not be raised, such as an error in a destructor."""
+    error = unraisable.exc_value
+    if isinstance(error, UnicodeDecodeError) and isinstance(unraisable.object, bytes):
+        # The ssl module, of a client that asks for a server name which is none. Anybody can; the handshake has been refused.
+        _LOG.log(REQUESTS, "a TLS client asks for a server by a name that is not ASCII")
+        return
+    _LOG.error("%s", unraisable.err_msg or "an error could not be raised", exc_info=error)
 
 
 class _Writer(logging.Handler):

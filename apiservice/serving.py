@@ -35,13 +35,21 @@ class _Limits(TypedDict):
     max_field_size: int
     max_line_size: int
     keepalive_timeout: float
+    auto_decompress: bool
 
 
-SERVER_LIMITS: Final[_Limits] = {"max_headers": 4096, "max_field_size": 65_536, "max_line_size": 65_536, "keepalive_timeout": 120.0}
+SERVER_LIMITS: Final[_Limits] = {
+    "max_headers": 4096,
+    "max_field_size": 65_536,
+    "max_line_size": 65_536,
+    "keepalive_timeout": 120.0,
+    "auto_decompress": False,
+}
 """Arguments for ``aiohttp.web.AppRunner``.
 
 The aggregator sends one header for each group of a user, and some users have hundreds. Seconds an idle connection is kept: Go's
-clients close theirs after 90, and must be the first to do so, or a request could meet a connection that is just being closed.
+clients close theirs after 90, and must be the first to do so, or a request could meet a connection that is just being closed. Bodies
+are not read, so nothing is unpacked either: what is not what ``Content-Encoding`` says would be an error nobody handles.
 """
 
 

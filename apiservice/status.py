@@ -47,6 +47,7 @@ __all__ = [
 Cause = tuple[str, str, str]
 
 _HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+_LONGEST = 4096
 _OVERDUE = "Timeout: request did not complete within the allotted timeout"
 
 _REASONS: dict[int, str] = {
@@ -264,12 +265,15 @@ def _not_found(error: NotFound) -> StatusError:
 
 
 def _clean(text: str) -> str:
+    """What JSON can carry, and a person can read: a message repeats what was asked, which may be as long as a client likes."""
+    if len(text) > _LONGEST:
+        text = f"{text[:_LONGEST]}… ({len(text)} characters)"
     return text.encode("utf-8", "replace").decode()
 
 
 def _cause(cause: Cause) -> dict[str, str]:
     fields = zip(("reason", "message", "field"), cause, strict=True)
-    return {key: value for key, value in fields if value}
+    return {key: _clean(value) for key, value in fields if value}
 
 
 def _qualified(info: RequestInfo) -> str:

@@ -178,3 +178,10 @@ async def test_a_chunked_body_that_breaks_gets_a_status(shop: TestClient[Any, An
     head = f"POST {SHOP}/deployments HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
     status, _, body = await raw(shop, head.encode() + b"zz\r\n")
     assert (status, json.loads(body)["kind"]) == (400, "Status")
+
+
+async def test_a_message_does_not_repeat_all_that_was_sent(shop: TestClient[Any, Any]) -> None:
+    selector = "a" * 30_000
+    document = await status_of(await shop.get(f"{SHOP}/deployments?fieldSelector={selector}%3D1"))
+    assert 4_000 < len(document["message"]) < 5_000
+    assert document["message"].endswith("characters)")

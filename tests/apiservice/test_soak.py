@@ -47,6 +47,6 @@ def test_no_connection_is_left_behind(rounds: list[dict[str, Any]]):
 
 
 def test_memory_does_not_grow(rounds: list[dict[str, Any]]):
-    """But for the pages of lists, which are kept for five minutes: less than one megabyte a round."""
+    """Caches fill and garbage waits for its collector: half a dozen megabytes. Two rounds have five hundred watches."""
     _, second, *_, last = rounds
-    assert last["resident"] < second["resident"] + 12 * MEGABYTE
+    assert last["resident"] < second["resident"] + 16 * MEGABYTE

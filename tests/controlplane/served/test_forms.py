@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -169,7 +170,12 @@ async def crowd(api: Api) -> int:
         for number in range(40)
     ]
     await api.plane.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "crowd"}}, *objects)
-    return len(objects)
+    # The server may have listed them a moment ago, when they were not there, and remembers that for ten seconds.
+    for _ in range(150):
+        if len((await asked(api, CROWD))["items"]) == len(objects):
+            return len(objects)
+        await asyncio.sleep(0.1)
+    pytest.fail("the new objects stay unknown for more than fifteen seconds")
 
 
 @pytest.mark.parametrize("proxied", [True, False], ids=["proxied", "direct"])
