@@ -20,7 +20,7 @@ def tune() -> None:
     # adds a tenth to the time of making them, and more the more there are already. But connections leave cycles behind, with all their
     # buffers: they should not lie about for long. What is loaded once is not looked at.
     gc.freeze()
-    gc.set_threshold(20_000, 10, 10)
+    gc.set_threshold(20_000, 5, 5)
     # Large answers are calculated in threads; the loop gets its turn after this long, not after five times as long.
     sys.setswitchinterval(0.001)
     # By default glibc keeps more of what was freed the larger it was: after an answer of 5 000 rows 50 MB that nobody needs. With a

@@ -282,7 +282,7 @@ async def _serve(sizes: _Sizes) -> None:
     app.router.add_post("/api/v1/query", store.query)
     app.router.add_get("/queries", queries)
     app.router.add_post("/mood/{mood}", change_mood)
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
     await runner.setup()
     site = web.TCPSite(runner, LOOPBACK, 0)
     await site.start()

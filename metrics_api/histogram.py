@@ -19,6 +19,11 @@ from operator import sub
 __all__ = ["Histogram", "Percentiles", "merge"]
 
 
+_REACHED = 1 - 1e-9
+"""How much of a rank is enough: counts are sums of floating point numbers, and when a rank lies right at a bound, what is lost in the
+sixteenth digit must not move the percentile to the end of the next bucket, which may hold nothing but that digit."""
+
+
 @dataclass(frozen=True, slots=True)
 class Histogram:
     """Observations per bucket.
@@ -75,7 +80,8 @@ class Histogram:
 
         The rules are those of PromQL's ``histogram_quantile``: no observations, no finite bound or, for a classic histogram, no unbounded
         bucket (how many observations there are is then unknown) give None; a quantile in the unbounded bucket is the highest finite
-        bound; inside a bucket the value is interpolated; a cumulative count that falls behind is raised to the one before it.
+        bound; inside a bucket the value is interpolated; a cumulative count that falls behind is raised to the one before it. A rank that is
+        missed by less than a billionth counts as reached.
         """
         if not self.bounds or not (self.exponential or math.isinf(self.bounds[-1])):
             return None
@@ -88,13 +94,13 @@ class Histogram:
             return None
         rank = q * cumulative[-1]
         # The first bucket that reaches the rank, and holds something.
-        at = max(bisect_left(cumulative, rank), bisect_right(cumulative, 0.0))
+        at = max(bisect_left(cumulative, rank * _REACHED), bisect_right(cumulative, 0.0))
         upper = self.bounds[at]
         if math.isinf(upper):
             return self.bounds[at - 1] if at else None
         lower = self.bounds[at - 1] if at else self.floor
         below = cumulative[at - 1] if at else 0.0
-        share = (rank - below) / (cumulative[at] - below)
+        share = min((rank - below) / (cumulative[at] - below), 1.0)
         if self.exponential and lower > 0:
             return lower * math.exp(math.log(upper / lower) * share)
         return lower + (upper - lower) * share

@@ -37,7 +37,11 @@ def start(code: str, log: Path) -> Daemon:
 
 
 def exists(pid: int) -> bool:
-    return Path(f"/proc/{pid}").exists()
+    """Whether it runs; one that has ended and waits for init to notice does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 async def until(condition: Callable[[], bool]) -> None:

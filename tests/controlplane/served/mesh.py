@@ -163,7 +163,7 @@ class Mesh:
     def exposition(self) -> str:
         """Every series and its value, as Prometheus reads them."""
         at = math.ceil(time.time()) + 2
-        return "".join(f"{text} {rate * self._lasted(flow, at):.6f} {at}000\n" for text, rate, flow in self._series)
+        return "".join(f"{text} {rate * self._lasted(flow, at)!r} {at}000\n" for text, rate, flow in self._series)
 
     def _lasted(self, flow: Flow, at: int) -> float:
         """For how many seconds the flow would have lasted by then, had its requests always come as often as at first."""

@@ -259,7 +259,7 @@ async def test_openmetrics_is_for_who_asks_for_it(told: Api):
 
 async def test_a_line_has_the_audit_id_the_response_has(told: Api):
     reply = await told.direct(f"{SHOP}/deployments?window=14s", user=SHOP_READER, headers={"User-Agent": "a test"})
-    found = await lines(told, reply.headers["Audit-Id"], 4)
+    found = await lines(told, reply.headers["Audit-Id"], 5)
     messages = Counter(re.findall(r'^[IWE]\d{4} [\d:.]+ +\d+ \w+\.py:\d+\] "((?:\\.|[^"\\])*)"', "\n".join(found), re.MULTILINE))
     # It was authorised, both sources were asked, and one of them could not be reached.
     assert messages["HTTP"] == 1

@@ -187,3 +187,10 @@ def test_percentiles_of_a_source_are_only_those_it_gave():
     assert percentiles.quantile(0.9) is None
     assert dict(percentiles) == {0.5: 0.01, 0.99: 0.3}
     assert len(percentiles) == 2
+
+
+@pytest.mark.parametrize("noise", [-1e-12, 0.0, 1e-12])
+def test_a_rank_right_at_a_bound_is_not_moved_by_the_last_digit(noise: float) -> None:
+    # Nine of ten are at or below 20 ms, and nobody is between 20 and 50 ms.
+    histogram = Histogram.from_cumulative((0.01, 0.02, 0.05, 0.1, math.inf), (30.0, 54.0 + noise, 54.0 + 2e-12, 60.0, 60.0))
+    assert histogram.quantile(0.9) == pytest.approx(0.02, rel=1e-6)
