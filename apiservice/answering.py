@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -123,6 +124,8 @@ class Answering:
         options = parse_watch_options(request.query)
         question = self._parse(info, request.query)
         style = self._style(request, OBJECT_TRANSFORMS, edges=question.edges, encodings=(Encoding.JSON,))
+        # A line cannot be indented, and what is the same to a client must be encoded once.
+        style = replace(style, pretty=False)
         with self._telemetry.long_running(info):
             return await self._watching.respond(question, options, style, request, partial(self._telemetry.watch_events, info))
 
@@ -130,7 +133,8 @@ class Answering:
         """The answer a client accepts: the latest, or exactly the one of an instant that is not long past."""
         ahead = (options.version or 0) - self._clock()
         if 0 < ahead <= _AHEAD:
-            await asyncio.sleep(ahead)
+            # Timers may be early by a millisecond.
+            await asyncio.sleep(ahead + 0.01)
         exactly = options.match == "Exact" and -OLDEST < ahead <= _AHEAD
         result = await self._service.answer(question, options.version if exactly else None)
         options.check(result.instant)
@@ -145,12 +149,13 @@ class Answering:
         encodings: Sequence[Encoding] = tuple(Encoding),
     ) -> Style:
         """The form the client wants; refused before any source is asked."""
+        include = include_object(request.query)
         chosen = negotiate(accept_of(request.headers), transforms, encodings)
         return Style(
             chosen.encoding,
             chosen.transform,
             pretty=chosen.pretty or wants_pretty(request.query, request.headers.get("User-Agent", "")),
-            include=include_object(request.query),
+            include=include if chosen.transform is not None and chosen.transform.kind == "Table" else "",
             edges=edges,
             unit=self._unit,
         )

@@ -60,3 +60,5 @@ class SingleFlight(Generic[T]):
         finally:
             del self._flying[key]
             flying.set_result(outcome)
+            # An error refers to this frame, and would be kept by what refers to the error here.
+            del flying, outcome

@@ -54,14 +54,15 @@ class _Snapshot(NamedTuple):
 class Pager:
     """The answers kept for clients that are reading them page by page.
 
-    At most ``max_rows`` rows are kept in all, for ``ttl`` seconds each; the least recently read answer goes first. An answer that
-    alone is larger is sent whole, as a server may. A token is good for ``ttl`` seconds, too. ``secret`` gives the key that signs them;
-    with none, they are good for this process alone. ``clock`` gives seconds that only grow, ``now`` Unix time.
+    At most ``max_rows`` rows are kept in all, for ``ttl`` seconds each; the least recently read answer goes first, and is asked for again
+    when somebody goes on with it. An answer that alone is larger is sent whole, as a server may. A token is good for ``ttl`` seconds, too.
+    ``secret`` gives the key that signs them; with none, they are good for this process alone. ``clock`` gives seconds that only grow,
+    ``now`` Unix time.
     """
 
     def __init__(
         self,
-        max_rows: int = 250_000,
+        max_rows: int = 50_000,
         ttl: float = 300.0,
         *,
         secret: Callable[[], bytes] | None = None,
@@ -139,10 +140,9 @@ def _digest(question: str) -> bytes:
 
 def _names(result: Result) -> bytes:
     """Which rows there are, in their order: pages of two answers fit together when these agree."""
-    digest = hashlib.sha256()
-    for row in result.rows:
-        digest.update(repr((row.namespace, row.name, row.edge.direction, row.edge.peer)).encode("utf-8", "surrogatepass"))
-    return digest.digest()[:8]
+    # None of these can hold a line break or a tab, or the digest would not tell one list from another.
+    names = "\n".join(["\t".join((row.namespace, row.name, row.edge.direction, *row.edge.peer)) for row in result.rows])
+    return _digest(names)[:8]
 
 
 def _unpack(token: str) -> tuple[bytes, bytes, int, int, bytes]:

@@ -37,6 +37,7 @@ __all__ = [
     "forbidden",
     "method_not_allowed",
     "misdirected",
+    "shutting_down",
     "status_for",
     "too_large_version",
     "too_many_requests",
@@ -216,6 +217,11 @@ def too_many_requests(limit: int, what: str = "requests") -> StatusError:
     """429 when ``limit`` of ``what`` are being answered already."""
     message = f"the server is answering {limit} {what} already and cannot take more: try again in a second"
     return StatusError(429, message, retry_after=1)
+
+
+def shutting_down() -> StatusError:
+    """503 for what would go on for longer than the server does."""
+    return StatusError(503, "the server is shutting down: try again in a second", retry_after=1)
 
 
 def too_large_version(asked: int, current: int) -> StatusError:

@@ -30,7 +30,7 @@ def main() -> None:
     """Run what is asked for, all of it by default."""
     parser = argparse.ArgumentParser(description="Measure how fast and how frugal answers are.")
     parser.add_argument("--only", choices=(*_WITH_STORE, *_ALONE), help="one benchmark instead of all")
-    parser.add_argument("--quick", action="store_true", help="less data and fewer rounds: two minutes instead of six")
+    parser.add_argument("--quick", action="store_true", help="less data and fewer rounds: two minutes instead of five")
     options = parser.parse_args()
     # Told to end, it still ends what it has started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

@@ -80,8 +80,8 @@ class Histogram:
 
         The rules are those of PromQL's ``histogram_quantile``: no observations, no finite bound or, for a classic histogram, no unbounded
         bucket (how many observations there are is then unknown) give None; a quantile in the unbounded bucket is the highest finite
-        bound; inside a bucket the value is interpolated; a cumulative count that falls behind is raised to the one before it. A rank that is
-        missed by less than a billionth counts as reached.
+        bound; inside a bucket the value is interpolated; a cumulative count that falls behind is raised to the one before it. A rank
+        that is missed by less than a billionth counts as reached.
         """
         if not self.bounds or not (self.exponential or math.isinf(self.bounds[-1])):
             return None

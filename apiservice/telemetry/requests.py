@@ -69,7 +69,7 @@ class RequestMetrics:
         return _one_more(self._inflight.labels("readOnly" if info.verb in READING else "mutating"))
 
     def long_running(self, info: RequestInfo) -> AbstractContextManager[None]:
-        """Count a watch as open for as long as the context lasts: from its first byte on."""
+        """Count a watch as open for as long as the context lasts."""
         return _one_more(self._long_running.labels(*scoped(info)))
 
     def observe_request(self, info: RequestInfo, code: int, seconds: float, size: int, dry_run: str = "") -> None:

@@ -7,13 +7,13 @@ told is the measure, not the row before: a slow drift is told as soon as it adds
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 from metrics_api.objects import TrafficMetrics
 
-__all__ = ["ADDED", "DELETED", "MODIFIED", "Event", "Rows", "by_key", "difference", "has_moved"]
+__all__ = ["ADDED", "DELETED", "MODIFIED", "Event", "Key", "Rows", "by_key", "difference", "has_moved"]
 
 ADDED = "ADDED"
 MODIFIED = "MODIFIED"
@@ -39,10 +39,13 @@ def by_key(rows: Iterable[TrafficMetrics]) -> dict[Key, TrafficMetrics]:
     return {(row.namespace, row.name): row for row in rows}
 
 
-def difference(told: Rows, rows: Sequence[TrafficMetrics], instant: int, *, incomplete: bool = False) -> list[Event]:
+def difference(
+    told: Rows, rows: Sequence[TrafficMetrics], instant: int, *, incomplete: bool = False, unsure: Collection[Key] = ()
+) -> list[Event]:
     """The events that lead from what was told to ``rows``, which are as of ``instant`` (Unix seconds).
 
-    A row that an ``incomplete`` answer lacks has not gone: a source that could have told did not.
+    A row that an ``incomplete`` answer lacks has not gone: a source that could have told did not. When one of those is there again
+    (``unsure``), it is told even if it has not moved.
     """
     events = []
     present = by_key(rows)
@@ -50,7 +53,7 @@ def difference(told: Rows, rows: Sequence[TrafficMetrics], instant: int, *, inco
         before = told.get(key)
         if before is None:
             events.append(Event(ADDED, row))
-        elif has_moved(before, row):
+        elif key in unsure or has_moved(before, row):
             events.append(Event(MODIFIED, row))
     if not incomplete:
         events += [Event(DELETED, replace(row, instant=instant)) for key, row in told.items() if key not in present]

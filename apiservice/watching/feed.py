@@ -15,7 +15,7 @@ from typing import NamedTuple
 from apiservice.flight import SingleFlight
 from apiservice.representation import mark_incomplete
 from apiservice.result import Result
-from apiservice.watching.changes import ADDED, DELETED, Event, by_key, difference
+from apiservice.watching.changes import ADDED, DELETED, Event, Key, by_key, difference
 from metrics_api import TrafficError, TrafficMetrics, aside
 
 __all__ = ["OLDEST", "Ask", "Batch", "Feed", "Lines"]
@@ -33,6 +33,9 @@ Ask = Callable[[int | None], Awaitable[Result]]
 """Answers the question, as of now or as of an instant in Unix seconds. Raises :class:`metrics_api.errors.TrafficError`."""
 
 Encode = Callable[[Event], bytes]
+
+Told = tuple[int, Sequence["Batch"]]
+"""Batches to tell, after the version that whoever was told them has."""
 
 
 class Lines(NamedTuple):
@@ -91,24 +94,31 @@ class Feed:
         # The log holds everything that happened after this version.
         self._floor = first.instant
         self._news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # What was told while an incomplete answer lacked it: who listed meanwhile does not have it.
+        self._unsure: set[Key] = set()
         self._shared: dict[int | None, list[Batch]] = {}
-        self._flights: SingleFlight[list[Batch]] = SingleFlight()
+        self._flights: SingleFlight[Told] = SingleFlight()
 
-    def state(self) -> list[Batch]:
+    def state(self) -> Told:
         """Everything as it is at ``version``: an ADDED for each row."""
         if None not in self._shared:
             self._shared[None] = _batches(self.version, [Event(ADDED, row) for row in self._told.values()])
-        return self._shared[None]
+        return self.version, self._shared[None]
 
-    async def since(self, version: int) -> list[Batch] | None:
+    async def reach(self, version: int) -> None:
+        """Wait for an answer that is no older than ``version``, or for the end."""
+        while self.version < version and not self.over:
+            await asyncio.shield(self._news)
+
+    async def since(self, version: int) -> Told | None:
         """What happened after ``version``, up to now; None when nobody can tell any more."""
         if version >= self._floor:
-            return [batch for batch in self._log if batch.version > version]
+            return max(version, self.version), [batch for batch in self._log if batch.version > version]
         if version < self.version - OLDEST:
             return None
         known = self._shared.get(version)
         if known is not None:
-            return known
+            return self.version, known
         try:
             return await self._flights.once(version, partial(self._missed, version))
         except TrafficError:
@@ -127,14 +137,18 @@ class Feed:
         """Take in a newer answer, and wake all who wait."""
         if result.instant <= self.version:
             return
-        rows = _rows(result)
-        events = await aside(len(rows), partial(difference, self._told, rows, result.instant, incomplete=result.incomplete))
+        rows = await aside(len(result.rows), partial(_rows, result))
+        events = await aside(
+            len(rows), partial(difference, self._told, rows, result.instant, incomplete=result.incomplete, unsure=self._unsure)
+        )
         for event in events:
             key = event.row.namespace, event.row.name
             if event.kind == DELETED:
                 del self._told[key]
             else:
                 self._told[key] = event.row
+        present = {(row.namespace, row.name) for row in rows}
+        self._unsure = (self._unsure | self._told.keys()) - present if result.incomplete else set()
         for batch in self._log:
             if batch.version < self.version:
                 batch.forget()
@@ -150,20 +164,22 @@ class Feed:
         self.over = True
         self._wake()
 
-    async def _missed(self, version: int) -> list[Batch]:
+    async def _missed(self, version: int) -> Told:
         """The difference between the rows as they were at ``version`` and what is told now."""
         now, told = self.version, tuple(self._told.values())
         then = await self._ask(version)
-        if then.incomplete or then.window != self._window or now < self._floor:
+        if then.incomplete or then.window != self._window:
             raise TrafficError(f"what was at {version} is not known")
         events = await aside(len(told), partial(difference, by_key(then.rows), told, now))
+        if now < self._floor:
+            raise TrafficError(f"what happened after {now} is not known any more")
         found = _batches(now, events)
         if self.version == now:
             self._shared[version] = found
         else:
             # It took longer than a refresh, and has been told since.
             found += [batch for batch in self._log if batch.version > now]
-        return found
+        return self.version, found
 
     def _append(self, batches: list[Batch]) -> None:
         self._log.extend(batches)

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from apiservice.flight import SingleFlight
 from apiservice.result import Result
+from apiservice.status import shutting_down
 from apiservice.watching.feed import Feed
 from metrics_api import TrafficError
 
@@ -48,6 +49,7 @@ class Feeds:
         self._feeds: dict[Hashable, tuple[Feed, asyncio.Task[None]]] = {}
         self._starts: SingleFlight[Feed] = SingleFlight()
         self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._ended = False
 
     @property
     def questions(self) -> int:
@@ -61,11 +63,15 @@ class Feeds:
 
     @asynccontextmanager
     async def following(self, question: Hashable) -> AsyncIterator[Feed]:
-        """The feed of a question, polled for as long as the context lasts. Raises what a list would raise now."""
+        """The feed of a question, polled for as long as the context lasts.
+
+        Raises what a list would raise now, and a 503 when the server goes: a watch that began now would hold it up.
+        """
         feed = await self._feed(question)
         if feed.trouble is not None:
             # Who begins now would take what is long past for the present.
-            raise feed.trouble
+            # Many may come: the error must not keep the traces of them all.
+            raise feed.trouble.with_traceback(None)
         feed.followers += 1
         try:
             yield feed
@@ -76,11 +82,14 @@ class Feeds:
 
     async def end(self, _app: object = None) -> None:
         """Nobody is told anything any more: the server goes. For ``Application.on_shutdown``."""
+        self._ended = True
         for question, (feed, _) in list(self._feeds.items()):
             self._drop(question, feed)
 
     async def _feed(self, question: Hashable) -> Feed:
         while True:
+            if self._ended:
+                raise shutting_down()
             known = self._feeds.get(question)
             feed = known[0] if known else await self._starts.once(question, partial(self._start, question))
             # Between its start and this moment its last follower may have left.
@@ -89,7 +98,10 @@ class Feeds:
 
     async def _start(self, question: Hashable) -> Feed:
         ask = partial(self._service.answer, question)
-        feed = Feed(await ask(None), ask)
+        first = await ask(None)
+        if self._ended:
+            raise shutting_down()
+        feed = Feed(first, ask)
         # What is logged of the polling is about all who watch, not about the request of the first.
         polling = asyncio.create_task(self._poll(question, feed), context=Context())
         self._feeds[question] = feed, polling
@@ -109,7 +121,12 @@ class Feeds:
                 await asyncio.sleep(self._pause(feed))
                 try:
                     async with self._turns, asyncio.timeout(_PATIENCE):
-                        await feed.advance(await self._service.answer(question))
+                        result = await self._service.answer(question)
+                        if result.instant + self._refresh < feed.version:
+                            # Versions only grow. Who begins afresh is told what is true now.
+                            logger.warning("%d watches of %s end: the clock has gone back", feed.followers, question)
+                            return
+                        await feed.advance(result)
                 except (TrafficError, TimeoutError) as error:
                     if feed.trouble is None:
                         logger.warning("%d watchers of %s wait for news: %s", feed.followers, question, error)
@@ -127,4 +144,4 @@ class Feeds:
         """Seconds until there can be something newer than the feed has."""
         now = self._clock()
         due = max(feed.version, now // self._refresh * self._refresh) + self._refresh
-        return max(due - now, 0.0) + 0.01
+        return min(max(due - now, 0.0), self._refresh) + 0.01

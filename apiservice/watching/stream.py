@@ -11,6 +11,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -24,7 +25,7 @@ from apiservice.sending import send_part
 from apiservice.status import expired_version, too_large_version
 from apiservice.warning import warning_headers
 from apiservice.watching.changes import Event
-from apiservice.watching.feed import Batch, Feed, Lines
+from apiservice.watching.feed import Batch, Feed, Lines, Told
 from apiservice.watching.feeds import Feeds
 from apiservice.watching.options import WatchOptions
 
@@ -38,6 +39,9 @@ _SHORTEST = 1800.0
 
 _AHEAD = 3.0
 """Seconds that another replica's clock may be ahead of ours."""
+
+_PATIENCE = 10.0
+"""Seconds to wait for an answer of such a version: the time of day it is of, and that of asking the sources."""
 
 _INITIAL_EVENTS_END = {"k8s.io/initial-events-end": "true"}
 
@@ -62,38 +66,51 @@ class Watching:
         async with self._feeds.following(question) as feed:
             if options.version > max(feed.version, self._clock() + _AHEAD):
                 raise too_large_version(options.version, feed.version)
-            batches = feed.state() if options.begins_with_state else await _since(feed, options.version)
+            told = await _state(feed, options.version) if options.begins_with_state else await _since(feed, options.version)
             response = web.StreamResponse(headers=CIMultiDict({"Content-Type": Encoding.JSON.value}))
             for value in warning_headers(feed.warnings):
                 response.headers.add("Warning", value)
             response.enable_chunked_encoding()
             await response.prepare(request)
             stream = _Stream(request, response, style, sent, bookmarks=options.bookmarks)
-            if batches is None:
+            if told is None:
                 await stream.expired(options.version)
             else:
-                await stream.begin(batches, feed.version, ended=options.initial is True)
-                await _follow(feed, stream, options)
+                version, batches = told
+                await stream.begin(batches, version, ended=options.initial is True)
+                await _follow(feed, stream, version, options.seconds)
         return response
 
 
-async def _since(feed: Feed, version: int) -> list[Batch] | None:
+async def _state(feed: Feed, version: int) -> Told:
+    """What there is, no older than ``version``."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_PATIENCE):
+            await feed.reach(version)
+    if feed.version < version:
+        raise too_large_version(version, feed.version)
+    return feed.state()
+
+
+async def _since(feed: Feed, version: int) -> Told | None:
     """What happened since; a version of 0 is now."""
-    return await feed.since(version) if version else []
+    return await feed.since(version) if version else (feed.version, ())
 
 
-async def _follow(feed: Feed, stream: _Stream, options: WatchOptions) -> None:
-    """Tell what happens until the time is up, the server goes, or the client is too far behind to be helped."""
-    seconds = options.seconds or _SHORTEST * (1 + random.random())  # noqa: S311 - spreads load, guards nothing
-    version = max(feed.version, options.version)
+async def _follow(feed: Feed, stream: _Stream, version: int, seconds: int) -> None:
+    """Tell what happens after ``version``, until the time is up, the server goes, or the client is too far behind to be helped.
+
+    The feed goes on while the client reads, so what was told so far is not what the feed knows by now.
+    """
+    lasting = seconds or _SHORTEST * (1 + random.random())  # noqa: S311 - spreads load, guards nothing
     loop = asyncio.get_running_loop()
-    end = loop.time() + seconds
+    end = loop.time() + lasting
     while not feed.over:
         try:
             async with asyncio.timeout_at(end):
                 news = await feed.news(version)
         except TimeoutError:
-            await stream.end(feed.version)
+            await stream.end(version)
             return
         if news is None:
             return
