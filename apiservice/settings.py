@@ -312,6 +312,7 @@ def _delay(text: str) -> int:
 
 def _seconds(text: str) -> int:
     seconds = parse_duration(text)
-    if seconds.denominator != 1 or not 1 <= seconds <= 3600:
-        raise ValueError(f'"{text}" must be in whole seconds, from 1s to 1h')
+    if seconds.denominator != 1 or not 1 <= seconds <= 300:
+        # A version is an instant, and clients may go on from one for five minutes.
+        raise ValueError(f'"{text}" must be in whole seconds, from 1s to 5m')
     return int(seconds)

@@ -21,7 +21,7 @@ __all__ = ["Feeds", "Service"]
 
 logger = logging.getLogger(__name__)
 
-_AT_ONCE = 8
+_AT_ONCE = 32
 """Polls under way at one time: all questions are due at the same instant, and the sources need not feel it."""
 
 _PATIENCE = 60.0

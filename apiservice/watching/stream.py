@@ -108,6 +108,8 @@ async def _follow(feed: Feed, stream: _Stream, version: int, seconds: int) -> No
     while not feed.over:
         try:
             async with asyncio.timeout_at(end):
+                # With news at hand there is nothing to wait for, and time may be up all the same.
+                await asyncio.sleep(0)
                 news = await feed.news(version)
         except TimeoutError:
             await stream.end(version)

@@ -375,6 +375,25 @@ async def test_the_last_bookmark_claims_no_more_than_was_told(monkeypatch: pytes
     assert marked == [100]
 
 
+async def test_a_watch_ends_in_time_however_much_there_is_to_tell(monkeypatch: pytest.MonkeyPatch):
+    feed = Feed(Result((API,), 100, WEB.window), lambda _: pytest.fail("nothing is asked"))  # type: ignore[arg-type]
+    marked: list[int] = []
+
+    class Sent:
+        async def tell(self, *_: object) -> None:
+            """Never waits: the client reads at once."""
+
+        async def end(self, version: int) -> None:
+            marked.append(version)
+
+    async def news(_version: int) -> list[Batch]:
+        return []
+
+    monkeypatch.setattr(feed, "news", news)
+    await follow(feed, Sent(), 100, 0.1)  # type: ignore[arg-type]
+    assert marked == [100]
+
+
 async def test_a_watch_ends_when_the_clock_goes_back(caplog: pytest.LogCaptureFixture):
     shop, ahead = Changing((API,)), [100.0]
     feeds = Feeds(shop, 0.05, lambda: time.time() + ahead[0])

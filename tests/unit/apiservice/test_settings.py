@@ -192,3 +192,9 @@ def test_limits_have_the_names_and_defaults_of_kube_apiserver():
     server = settings("server: {maxWatches: 0}", {"max-requests-inflight": "7"}).server
     assert (server.max_requests_inflight, server.max_watches) == (7, 0)
     assert "maxWatches" in problems("server: {maxWatches: -1}")[0]
+
+
+@pytest.mark.parametrize("refresh", ["0s", "500ms", "6m", "-5s"])
+def test_a_refresh_nobody_can_go_on_from_is_a_problem(refresh: str):
+    (told,) = problems(f"metrics: {{refresh: {refresh}}}")
+    assert "must be in whole seconds, from 1s to 5m" in told
