@@ -40,7 +40,7 @@ async def standalone(directory: Path, store: str) -> AsyncIterator[tuple[Daemon,
     source = {"name": "mesh", "type": "prometheus", "dialect": "linkerd", "scrapeInterval": "1s", "url": store}
     file.write_text(
         yaml.safe_dump(
-            {"server": {"insecurePort": port}, "kubernetes": {"enabled": False}, "metrics": {"refresh": "1h"}, "backends": [source]}
+            {"server": {"insecurePort": port}, "kubernetes": {"enabled": False}, "metrics": {"refresh": "5m"}, "backends": [source]}
         )
     )
     limited = ["sh", "-c", f'ulimit -S -n {SOFT_LIMIT}; exec "$@"', "sh"]
