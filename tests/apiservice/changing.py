@@ -13,11 +13,22 @@ from typing import Any
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient
 
+from apiservice.app import AppOptions
 from apiservice.question import Question, fields_of
 from apiservice.result import Result
-from metrics_api import TrafficMetrics, Window
+from metrics_api import ResourceRef, TrafficMetrics, Window
+from tests.apiservice.asking import SHOP, client
+from tests.apiservice.memory import SHOP_API, SHOP_WEB, total
 
-__all__ = ["Changing", "Stream", "moved", "watching"]
+__all__ = ["API", "CART", "DEPLOYMENTS", "STREAMING", "WATCH", "WEB", "Changing", "Stream", "listed", "moved", "served", "watching"]
+
+DEPLOYMENTS = f"{SHOP}/deployments"
+WATCH = f"{DEPLOYMENTS}?watch=true"
+STREAMING = f"{WATCH}&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
+
+API = total(SHOP_API, 90, 10, 8_000)
+WEB = total(SHOP_WEB, 54, 6)
+CART = total(ResourceRef("Deployment", "shop", "cart"), 20, 0)
 
 
 @dataclass
@@ -100,3 +111,17 @@ async def watching(session: TestClient[Any, Any], path: str, **headers: str) -> 
 def moved(rows: Sequence[TrafficMetrics], name: str, **values: int) -> tuple[TrafficMetrics, ...]:
     """The rows, one of them with other values."""
     return tuple(replace(row, **values) if row.name == name else row for row in rows)
+
+
+@asynccontextmanager
+async def served(service: Changing, refresh: float = 0.05) -> AsyncIterator[TestClient[Any, Any]]:
+    """A server of ``service``, asked again every ``refresh`` seconds for what is watched."""
+    async with client(service, options=AppOptions("0.1.0", refresh=refresh)) as session:
+        yield session
+
+
+async def listed(session: TestClient[Any, Any]) -> str:
+    """The version of a list."""
+    async with session.get(DEPLOYMENTS) as response:
+        version: str = (await response.json())["metadata"]["resourceVersion"]
+        return version
