@@ -22,6 +22,7 @@ from apiservice.result import Result
 from apiservice.status import method_not_allowed, watch_not_supported
 from apiservice.telemetry import Telemetry
 from apiservice.watching import OLDEST, Feeds, Watching, parse_watch_options
+from metrics_api.errors import BadQuery
 from metrics_api.objects import LatencyUnit, TrafficMetrics, resource_version
 from metrics_api.resources import ResourceRef
 
@@ -45,6 +46,11 @@ class Question(Protocol):
         ...
 
     @property
+    def instant(self) -> int | None:
+        """The past instant it is about, in Unix seconds; None for the latest."""
+        ...
+
+    @property
     def selects(self) -> bool:
         """A selector takes part, so nobody can say how many rows there are."""
         ...
@@ -61,7 +67,8 @@ class Service(Protocol):
     async def answer(self, question: Any, instant: int | None = None) -> Result:
         """The rows, sorted; exactly one for a question that is ``single``. Raises :mod:`metrics_api.errors`.
 
-        They are as of ``instant``, in Unix seconds, which may be past; None is the latest there is.
+        They are as of the instant the question names, else of ``instant``, in Unix seconds, which may be past; None is the latest
+        there is.
         """
         ...
 
@@ -107,7 +114,8 @@ class Answering:
         key = question_key(info, query)
         if options.continue_token:
             ask = partial(self._service.answer, question)
-            page = await self._pager.resume(key, options.continue_token, options.limit, ask)
+            lasting = question.instant is not None
+            page = await self._pager.resume(key, options.continue_token, options.limit, ask, lasting=lasting)
         else:
             page = self._pager.first(key, await self._answer(question, options), options.limit)
         metadata = _list_meta(page, question)
@@ -123,6 +131,8 @@ class Answering:
         _require(info, request, "watch")
         options = parse_watch_options(request.query)
         question = self._parse(info, request.query)
+        if question.instant is not None:
+            raise BadQuery("a watch tells what happens from now on, and time asks about the past: leave one of them out")
         style = self._style(request, OBJECT_TRANSFORMS, edges=question.edges, encodings=(Encoding.JSON,))
         # A line cannot be indented, and what is the same to a client must be encoded once.
         style = replace(style, pretty=False)
@@ -130,7 +140,10 @@ class Answering:
             return await self._watching.respond(question, options, style, request, partial(self._telemetry.watch_events, info))
 
     async def _answer(self, question: Question, options: ListOptions) -> Result:
-        """The answer a client accepts: the latest, or exactly the one of an instant that is not long past."""
+        """The answer a client accepts: the latest, that of the time asked about, or exactly the one of a version not long past."""
+        if question.instant is not None:
+            options.check_past(question.instant)
+            return await self._service.answer(question)
         ahead = (options.version or 0) - self._clock()
         if 0 < ahead <= _AHEAD:
             # Timers may be early by a millisecond.

@@ -1,7 +1,7 @@
 """An answer is made once for the instant it is of, however many want it.
 
 Instants are multiples of the refresh, so that everybody who asks the same within one refresh, on every replica, means the same instant
-and gets the same numbers.
+and gets the same numbers. A question about the past says itself which instant it means.
 """
 
 from __future__ import annotations
@@ -46,11 +46,14 @@ class Answers:
         self._flights: SingleFlight[Result] = SingleFlight()
 
     async def answer(self, question: Any, instant: int | None = None) -> Result:
-        """The answer as of ``instant`` (Unix seconds), or of the latest one. Raises the errors of :mod:`metrics_api.errors`.
+        """The answer as of the instant the question names, else of ``instant`` (Unix seconds), else of the latest one.
 
-        An instant that is no multiple of the refresh is :class:`metrics_api.errors.Expired`: nobody can have been told it.
+        Raises the errors of :mod:`metrics_api.errors`. An ``instant`` that is no multiple of the refresh is
+        :class:`metrics_api.errors.Expired`: nobody can have been told it.
         """
-        if instant is None:
+        if question.instant is not None:
+            instant = int(question.instant)
+        elif instant is None:
             instant = int(self._clock() // self._refresh) * self._refresh
         elif instant % self._refresh:
             raise Expired(f"version {instant} was never given out: list without resourceVersion")

@@ -13,7 +13,7 @@ from cachetools import TTLCache
 from apiservice.flight import Sharing, SingleFlight
 from apiservice.logformat import go_duration
 from apiservice.logs import QUESTIONS, fields
-from metrics_api import Answer, Backend, BackendError, Sample, TrafficQuery, Unsupported, Window
+from metrics_api import Answer, Backend, BackendError, BackendForgot, Sample, TrafficQuery, Unsupported, Window
 
 __all__ = ["Fanout", "Gathered", "Observer"]
 
@@ -114,6 +114,10 @@ class Fanout:
         outcome, rows = "cancelled", 0
         try:
             answer = await backend.answer(query)
+        except BackendForgot as error:
+            # Nothing is wrong with a source that does not reach so far back.
+            outcome = type(error).__name__
+            return error
         except BackendError as error:
             outcome = type(error).__name__
             self._troubles[backend.name] = error.message

@@ -16,7 +16,8 @@ from cachetools import TTLCache
 from apiservice.flight import SingleFlight
 from apiservice.kube import KubeClient, KubeError
 from apiservice.objects import ObjectView
-from metrics_api import ANY_WORKLOAD, WORKLOAD_KINDS, ResourceRef, ResourceType, type_of_kind
+from metrics_api import ANY_WORKLOAD, JOINED_SERVICE, WORKLOAD_KINDS, ResourceRef, ResourceType, partings, type_of_kind
+from metrics_api.resources import host
 
 __all__ = ["ClusterObjects"]
 
@@ -59,11 +60,14 @@ class ClusterObjects:
         return await self._view({(kind, namespace) for kind in kinds})
 
     async def view_of(self, resources: Collection[ResourceRef]) -> ObjectView:
-        """A view that finds the kind of workloads known by name."""
+        """A view that finds the kind of workloads known by name, and the namespace of Services known by one joined to it."""
         spaces = {resource.namespace for resource in resources if resource.kind == ANY_WORKLOAD}
         if len(spaces) >= _MANY_NAMESPACES:
             spaces = {""}
-        return await self._view({(kind, space) for kind in WORKLOAD_KINDS for space in spaces})
+        wanted = {(kind, space) for kind in WORKLOAD_KINDS for space in spaces}
+        if any(resource.kind == JOINED_SERVICE for resource in resources):
+            wanted.add(("Service", ""))
+        return await self._view(wanted)
 
     async def _view(self, wanted: set[tuple[str, str]]) -> ObjectView:
         keys = sorted(wanted)
@@ -115,12 +119,18 @@ class _ClusterView:
     def __init__(self, listings: Mapping[tuple[str, str], _Listing]) -> None:
         self._listings = listings
         self._ambiguous: dict[ResourceRef, list[str]] = {}
+        self._joined: dict[str, None] = {}
 
     @property
     def warnings(self) -> tuple[str, ...]:
         troubles = dict.fromkeys(listing.trouble for listing in self._listings.values() if listing.trouble)
         return (
             *troubles,
+            *(
+                f"the mesh writes more than one Service, with its namespace, as {name}: their numbers cannot be told apart, "
+                "and are shown for none of them"
+                for name in self._joined
+            ),
             *(
                 f"{found.namespace} has a {' and a '.join(kinds)} called {found.name}, and the mesh tells only the name: "
                 f"the numbers shown for the {kinds[0]} may be of either"
@@ -150,6 +160,8 @@ class _ClusterView:
         }
 
     def named(self, resource: ResourceRef) -> ResourceRef:
+        if resource.kind == JOINED_SERVICE:
+            return self._parted(resource)
         if resource.kind != ANY_WORKLOAD:
             return resource
         kinds = [kind for kind in WORKLOAD_KINDS if self.exists(resource._replace(kind=kind))]
@@ -157,6 +169,13 @@ class _ClusterView:
             self._ambiguous[resource] = kinds
         # Nothing of that name: it is gone, or of a kind that is not looked up. The name is still a fact.
         return resource._replace(kind=kinds[0] if kinds else "")
+
+    def _parted(self, joined: ResourceRef) -> ResourceRef:
+        services = [service for service in partings(joined) if self.exists(service)]
+        if len(services) > 1:
+            self._joined[joined.name] = None
+        # A mesh that joins the names of both adds their numbers up itself: they are of neither.
+        return services[0] if len(services) == 1 else host(joined.name)
 
     def _listing(self, kind: str, namespace: str) -> _Listing | None:
         for key in ((kind, namespace), (kind, "")):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from apiservice.status import StatusError, too_large_version
 from metrics_api.errors import BadQuery, Expired, Invalid
+from metrics_api.instant import timestamp
 from metrics_api.window import parse_duration
 
 __all__ = [
@@ -56,6 +57,16 @@ class ListOptions:
             raise too_large_version(self.version, instant)
         if self.match == "Exact" and self.version != instant:
             raise Expired(f"version {self.version} is no longer kept, only the latest state is: list without resourceVersion")
+
+    def check_past(self, instant: int) -> None:
+        """Hold the version asked for against a past ``instant`` that is asked about. Raises a 400 when no answer can be both."""
+        if not self.version or (self.version <= instant and self.match != "Exact") or self.version == instant:
+            return
+        exactly = "exactly" if self.match == "Exact" else "at least"
+        raise BadQuery(
+            f"time asks about {timestamp(instant)}, which is version {instant}, and resourceVersion for {exactly} {self.version}: "
+            "leave one of them out"
+        )
 
 
 def parse_list_options(query: Mapping[str, str]) -> ListOptions:

@@ -21,6 +21,7 @@ from apiservice.app import AppOptions, build_app
 from apiservice.authorization import Authorizer, SubjectAccessReviews
 from apiservice.certificates import ensure_serving_pair, service_names
 from apiservice.clock import SYSTEM_CLOCK
+from apiservice.doctor import FORMS, examine, render
 from apiservice.fanout import Fanout
 from apiservice.health import PING, Check, Health
 from apiservice.identity.chain import DelegatedAuthenticator
@@ -45,6 +46,7 @@ from apiservice.traffic import TrafficService
 from apiservice.tuning import tune
 from backends.registry import configured
 from metrics_api import Backend, BadConfiguration, TrafficError
+from metrics_api.diagnosis import Level
 from metrics_api.document import Node, Problems, parse_document
 
 __all__ = ["load", "main", "serving"]
@@ -99,11 +101,13 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     serve = commands.add_parser("serve", help="run the API server", allow_abbrev=False)
-    serve.add_argument("--config", metavar="FILE", help="configuration file; flags and environment override it")
-    serve.add_argument("--prometheus-url", metavar="URL", help="a Prometheus-compatible source, without a file")
-    serve.add_argument("--dialect", metavar="NAME", help="its dialect: a built-in name, or the path of a dialect file")
-    add_options(serve)
+    _add_settings(serve)
     serve.set_defaults(run=_serve)
+
+    doctor = commands.add_parser("doctor", help="test every source, and say what is wrong and what to do", allow_abbrev=False)
+    _add_settings(doctor)
+    doctor.add_argument("-o", "--output", choices=FORMS, default=FORMS[0], help="text, or json for programs")
+    doctor.set_defaults(run=_doctor)
 
     demo = commands.add_parser("demo", help="a small mesh of real Envoys, scraped directly, served to kubectl", allow_abbrev=False)
     demo.add_argument("--port", type=_port, default=0, metavar="PORT", help="port on loopback to serve on; a free one by default")
@@ -117,9 +121,33 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _serve(options: argparse.Namespace) -> int:
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    """Add what says how a server is configured."""
+    parser.add_argument("--config", metavar="FILE", help="configuration file; flags and environment override it")
+    parser.add_argument("--prometheus-url", metavar="URL", help="a Prometheus-compatible source, without a file")
+    parser.add_argument(
+        "--dialect", metavar="NAME", help="its dialect: a built-in name, the path of a dialect file, or auto (default)"
+    )
+    add_options(parser)
+
+
+def _loaded(options: argparse.Namespace) -> tuple[Settings, list[Backend]]:
     flags = {name.replace("_", "-"): value for name, value in vars(options).items() if isinstance(value, str)}
-    settings, backends = load(options.config, flags, os.environ)
+    return load(options.config, flags, os.environ)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    settings, backends = _loaded(options)
+    # What is wrong with a source is printed; the log says the same once more, and is for those who ask for it.
+    verbosity = settings.logging.verbosity
+    with writing_log(sys.stderr, settings.logging.format, level_of(verbosity) if verbosity else logging.CRITICAL):
+        diagnoses = asyncio.run(examine(backends, settings.metrics.window))
+    print(render(diagnoses, settings.metrics.window, options.output))
+    return 1 if any(diagnosis.level is Level.PROBLEM for diagnosis in diagnoses) else 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    settings, backends = _loaded(options)
     with writing_log(sys.stderr, settings.logging.format, level_of(settings.logging.verbosity)):
         _run(_serve_until_stopped(settings, backends))
     return 0
@@ -163,7 +191,7 @@ def load(file: str | None, flags: Mapping[str, str], environment: Mapping[str, s
     settings = read_settings(_text(file), file or "configuration", flags, environment, problems)
     entries = [*settings.backends, *_source_of_flags(flags, environment, problems)]
     if not entries:
-        problems.add("backends", "no source is configured: list one, or give --prometheus-url and --dialect")
+        problems.add("backends", "no source is configured: list one, or give --prometheus-url")
     backends = configured(entries)
     problems.raise_if_any()
     return settings, backends
@@ -191,8 +219,8 @@ def _source_of_flags(flags: Mapping[str, str], environment: Mapping[str, str], p
     entry = {"name": "prometheus", "type": "prometheus", **{key: value for key, value in given.items() if value}}
     flag_of = {"url": "--prometheus-url", "dialect": "--dialect"}
     nodes = {key: Node(value, flag_of.get(key, "flags"), 0, "", problems) for key, value in entry.items()}
-    for key in flag_of.keys() - entry.keys():
-        problems.add(flag_of[key], "is missing: --prometheus-url and --dialect go together")
+    if "url" not in entry:
+        problems.add("--prometheus-url", "is missing: --dialect says what that store keeps")
         return []
     return [Node(nodes, "flags", 0, "", problems)]
 

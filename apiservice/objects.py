@@ -1,6 +1,7 @@
 """What exists: the objects traffic is shown for, their labels, and the kind of a workload known by name alone.
 
 The server asks this of Kubernetes (:mod:`apiservice.inventory`) or, standalone, of nobody: then what a source reports is what exists.
+Kubernetes knows the present only, so of an object that is gone nobody knows whether it existed at a past instant.
 """
 
 from __future__ import annotations
@@ -8,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Protocol
 
-from metrics_api import ANY_WORKLOAD, ResourceRef
+from metrics_api import ResourceRef
+from metrics_api.resources import host
 
-__all__ = ["ObjectView", "Objects", "StandaloneObjects"]
+__all__ = ["ObjectView", "Objects", "StandaloneObjects", "ThenView"]
 
 
 class ObjectView(Protocol):
@@ -34,7 +36,10 @@ class ObjectView(Protocol):
         ...
 
     def named(self, resource: ResourceRef) -> ResourceRef:
-        """The object a source meant: a workload known by name gets its kind. Nothing else changes."""
+        """The object a source meant: a workload known by name gets its kind, a Service its namespace. Nothing else changes.
+
+        What cannot be told has a name and no kind.
+        """
         ...
 
 
@@ -46,12 +51,15 @@ class Objects(Protocol):
         ...
 
     async def view_of(self, resources: Collection[ResourceRef]) -> ObjectView:
-        """A view that can name these resources; those of kind ``Workload`` are what it is for."""
+        """A view that can name these resources; those of kind ``Workload`` and ``JoinedService`` are what it is for."""
         ...
 
 
 class StandaloneObjects:
-    """No cluster: nothing is known to exist or not, and a bare workload name is of the configured kind."""
+    """No cluster: nothing is known to exist or not, and a bare workload name is of the configured kind.
+
+    Which hyphen stands between the namespace and the name of a Service cannot be known.
+    """
 
     warnings: tuple[str, ...] = ()
 
@@ -79,5 +87,43 @@ class StandaloneObjects:
         return ()
 
     def named(self, resource: ResourceRef) -> ResourceRef:
-        """A bare workload name becomes an object of the configured kind."""
-        return resource._replace(kind=self._kind) if resource.kind == ANY_WORKLOAD else resource
+        """A bare workload name becomes an object of the configured kind, a Service one cannot tell a mere name."""
+        match resource.kind:
+            case "Workload":
+                return resource._replace(kind=self._kind)
+            case "JoinedService":
+                return host(resource.name)
+            case _:
+                return resource
+
+
+class ThenView:
+    """What the objects of now tell about a past instant: names, labels and kinds of those that are still there."""
+
+    def __init__(self, now: ObjectView) -> None:
+        self._now = now
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What could not be looked up, in sentences."""
+        return self._now.warnings
+
+    def exists(self, resource: ResourceRef) -> bool | None:
+        """Whether the object existed: one that is gone may have."""
+        return self._now.exists(resource) or None
+
+    def gone(self, resource: ResourceRef) -> bool:
+        """Whether the object is known not to exist any more."""
+        return self._now.exists(resource) is False
+
+    def labels(self, resource: ResourceRef) -> Mapping[str, str] | None:
+        """The labels it has now."""
+        return self._now.labels(resource)
+
+    def refs(self) -> Collection[ResourceRef]:
+        """The objects there are now."""
+        return self._now.refs()
+
+    def named(self, resource: ResourceRef) -> ResourceRef:
+        """As the objects of now have it."""
+        return self._now.named(resource)

@@ -90,8 +90,12 @@ class Pager:
         self._kept[snapshot] = result
         return self._page(snapshot, result, 0, limit)
 
-    async def resume(self, question: str, token: str, limit: int, ask: Callable[[int], Awaitable[Result]]) -> Page:
+    async def resume(
+        self, question: str, token: str, limit: int, ask: Callable[[int], Awaitable[Result]], *, lasting: bool = False
+    ) -> Page:
         """The page a token asks for; ``ask`` answers the question as of an instant, in Unix seconds.
+
+        The token of a ``lasting`` question, which is about one past instant for ever, does not grow old.
 
         Raises :class:`BadQuery` for a token that was not given out for this very question, :class:`Expired` when its answer
         is gone, and what ``ask`` raises.
@@ -104,7 +108,7 @@ class Pager:
             raise _not_valid()
         kept = self._kept.get(snapshot)
         if kept is None:
-            if instant < self._now() - self._ttl:
+            if not lasting and instant < self._now() - self._ttl:
                 raise _expired()
             kept = await ask(instant)
             if (kept.instant, _names(kept)) != (instant, rows):

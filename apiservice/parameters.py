@@ -14,6 +14,15 @@ def _query(name: str, description: str, kind: str = "string") -> dict[str, Any]:
 OBJECT_PARAMETERS: list[dict[str, Any]] = [
     _query("window", "Stretch of time to measure, as a Go duration in whole seconds such as 30s or 5m."),
     _query("t", "The same as window, for clients written against older servers."),
+    _query(
+        "time", "The past instant to answer for, in RFC 3339 such as 2026-11-21T22:25:55Z, rounded down to seconds; unset is now."
+    ),
+    _query(
+        "percentiles",
+        "Percentiles of latency that are added after the five metrics, such as 95,99.9: numbers above 0 and below 100 with at most "
+        "three decimals, at most 20 of them.",
+    ),
+    _query("stats", "Statistics of latency that are added after the percentiles: mean and stddev, separated by commas."),
     _query("resourceVersion", "The answer must not be older than this version; unset or 0 accepts what is known."),
     _query("timeout", "How long the request may take, as a Go duration; at most one minute."),
     _query("pretty", "If 'true', the output is indented."),
@@ -25,9 +34,9 @@ LIST_PARAMETERS: list[dict[str, Any]] = [
     _query("labelSelector", "Chooses objects by their labels. It filters the objects listed, not the requests counted."),
     _query(
         "fieldSelector",
-        "Chooses rows by fields. All lists know metadata.name, metadata.namespace and window; lists of edges and trafficmetrics "
-        "also edge.direction, edge.side, edge.resource.kind, edge.resource.name and edge.resource.namespace; trafficmetrics also "
-        "resource.kind and resource.name.",
+        "Chooses rows by fields. All lists know metadata.name, metadata.namespace, window and time; lists of edges and "
+        "trafficmetrics also edge.direction, edge.side, edge.resource.kind, edge.resource.name and edge.resource.namespace; "
+        "trafficmetrics also resource.kind and resource.name.",
     ),
     _query("edgeKind", "The level peers are shown at in lists of edges: pods, services, namespaces or another resource."),
     _query("includeIdle", "If 'true', objects without any traffic observed are listed too, with null values.", "boolean"),

@@ -1,4 +1,4 @@
-"""From a request to a question: which resources, which peers, which window. Pure parsing; nothing later looks at the request.
+"""From a request to a question: which resources, which peers, which window, when. Pure parsing; nothing later looks at the request.
 
 ``trafficmetrics`` is asked through field selectors, because kubectl can send no other parameter; the other resources also take
 plain parameters.
@@ -6,8 +6,10 @@ plain parameters.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from multidict import MultiMapping
 
@@ -20,12 +22,17 @@ from metrics_api import (
     Direction,
     FieldSelector,
     LabelSelector,
+    Measure,
     NotFound,
     ResourceRef,
     Side,
     TrafficMetrics,
     TrafficQuery,
     Window,
+    parse_instant,
+    parse_percentiles,
+    parse_stats,
+    timestamp,
     type_of_kind,
     type_of_plural,
 )
@@ -37,7 +44,9 @@ __all__ = ["TRAFFIC_METRICS", "Question", "fields_of", "parse_question"]
 TRAFFIC_METRICS = "trafficmetrics"
 EDGES = "edges"
 
-_OBJECT_FIELDS = ("metadata.name", "metadata.namespace", "window")
+_CHOICES = ("window", "time")
+"""Fields that choose what is measured; they say nothing about rows."""
+_OBJECT_FIELDS = ("metadata.name", "metadata.namespace", *_CHOICES)
 _EDGE_FIELDS = ("edge.direction", "edge.side", "edge.resource.kind", "edge.resource.name", "edge.resource.namespace")
 _RESOURCE_FIELDS = ("resource.kind", "resource.name")
 _TRUE = frozenset({"true", "1", "t", "yes", ""})
@@ -51,6 +60,7 @@ class Question:
     ``resource`` is the plural asked for. ``single`` asks for one object by ``name``, NotFound when it is not there; otherwise a list is
     wanted.
     ``kinds`` are the kinds of the rows. ``edges`` wants a row per peer. ``qualified`` rows are named ``deployment.web``.
+    ``instant`` is the past one that is asked about, in Unix seconds; None for the latest. ``measures`` are wanted beside the five.
     """
 
     resource: str
@@ -65,12 +75,15 @@ class Question:
     include_idle: bool = False
     labels: LabelSelector = LabelSelector()
     fields: FieldSelector = FieldSelector()
+    instant: int | None = None
+    measures: tuple[Measure, ...] = ()
 
     def __str__(self) -> str:
         """What is asked, in a few words for the log."""
         edges = "edges of " if self.edges else ""
         name = f" {self.name!r}" if self.name else ""
-        return f"{edges}{self.resource}{name} in {repr(self.namespace) if self.namespace else 'all namespaces'}"
+        then = f" at {timestamp(self.instant)}" if self.instant is not None else ""
+        return f"{edges}{self.resource}{name} in {repr(self.namespace) if self.namespace else 'all namespaces'}{then}"
 
     @property
     def selects(self) -> bool:
@@ -102,11 +115,12 @@ class Question:
                 self.fields.required("edge.resource.namespace") or "",
                 self.fields.required("edge.resource.name") or "",
             ),
+            sums=any(measure.needs_sum for measure in self.measures),
         )
 
 
-def parse_question(info: RequestInfo, query: Mapping[str, str], window: Window) -> Question:
-    """The question of a request; ``window`` is the default one.
+def parse_question(info: RequestInfo, query: Mapping[str, str], window: Window, clock: Callable[[], float] = time.time) -> Question:
+    """The question of a request; ``window`` is the default one, ``clock`` is Unix time.
 
     The path must be one that is served (:func:`apiservice.catalog.locate`). Raises :class:`metrics_api.errors.BadQuery` for a malformed
     parameter, :class:`metrics_api.errors.NotFound` for a row name that no row can have.
@@ -114,10 +128,14 @@ def parse_question(info: RequestInfo, query: Mapping[str, str], window: Window) 
     qualified = info.resource == TRAFFIC_METRICS
     fields = _fields(query.get("fieldSelector", ""), info, qualified=qualified)
     labels = LabelSelector.parse(query.get("labelSelector", ""))
-    window = _window(query, fields, window)
-    fields = FieldSelector(tuple(term for term in fields.terms if term.field != "window"))
+    what = _What(
+        _window(query, fields, window),
+        _instant(query, fields, clock()),
+        (*parse_percentiles(_all_of(query, "percentiles")), *parse_stats(_all_of(query, "stats"))),
+    )
+    fields = FieldSelector(tuple(term for term in fields.terms if term.field not in _CHOICES))
     if qualified:
-        return _qualified(info, query, fields, labels, window)
+        return _qualified(info, query, fields, labels, what)
     name = _name_in_path(info)
     # ".../namespaces/shop/edges" reads to Kubernetes as "list edges in namespace shop": the edges of that namespace.
     of_namespace = info.resource == EDGES
@@ -130,7 +148,9 @@ def parse_question(info: RequestInfo, query: Mapping[str, str], window: Window) 
     return Question(
         resource=plural,
         kinds=(row.kind,),
-        window=window,
+        window=what.window,
+        instant=what.instant,
+        measures=what.measures,
         namespace=info.namespace if row.namespaced else "",
         name=name,
         single=bool(name) and not edges,
@@ -142,9 +162,15 @@ def parse_question(info: RequestInfo, query: Mapping[str, str], window: Window) 
     )
 
 
-def _qualified(
-    info: RequestInfo, query: Mapping[str, str], fields: FieldSelector, labels: LabelSelector, window: Window
-) -> Question:
+class _What(NamedTuple):
+    """What is measured, whatever it is measured of."""
+
+    window: Window
+    instant: int | None
+    measures: tuple[Measure, ...]
+
+
+def _qualified(info: RequestInfo, query: Mapping[str, str], fields: FieldSelector, labels: LabelSelector, what: _What) -> Question:
     """A question to ``trafficmetrics``, whose rows are named ``deployment.web`` and ``deployment.web.to.deployment.api``."""
     name = _name_in_path(info)
     edges = fields.mentions("edge.") and not _is_total(fields)
@@ -169,7 +195,9 @@ def _qualified(
     return Question(
         resource=TRAFFIC_METRICS,
         kinds=kinds,
-        window=window,
+        window=what.window,
+        instant=what.instant,
+        measures=what.measures,
         namespace=info.namespace,
         name=name,
         single=bool(name),
@@ -248,14 +276,28 @@ def _fields(text: str, info: RequestInfo, *, qualified: bool) -> FieldSelector:
 
 def _window(query: Mapping[str, str], fields: FieldSelector, default: Window) -> Window:
     """The window asked for: parameter ``window``, its older name ``t``, or the field ``window``; they must not contradict each other."""
-    terms = [term for term in fields.terms if term.field == "window"]
-    if any(not term.equal for term in terms):
-        raise BadQuery("a window is chosen with window=5m; != has no meaning for it")
     given = [text for name in ("window", "t") for text in _all_of(query, name)]
-    windows = {Window.parse(text) for text in (*given, *(term.value for term in terms))}
+    windows = {Window.parse(text) for text in (*given, *_chosen("window", "window=5m", fields))}
     if len(windows) > 1:
         raise BadQuery(f"different windows are asked for: {', '.join(sorted(map(str, windows)))}")
     return windows.pop() if windows else default
+
+
+def _instant(query: Mapping[str, str], fields: FieldSelector, now: float) -> int | None:
+    """The instant asked about, by the parameter ``time`` or the field ``time``, in Unix seconds; None for the latest."""
+    given = (*_all_of(query, "time"), *_chosen("time", "time=2026-11-21T22:25:55Z", fields))
+    instants = {parse_instant(text, now) for text in given}
+    if len(instants) > 1:
+        raise BadQuery(f"different times are asked for: {', '.join(map(timestamp, sorted(instants)))}")
+    return instants.pop() if instants else None
+
+
+def _chosen(field: str, example: str, fields: FieldSelector) -> list[str]:
+    """The values chosen by a field that says nothing about rows."""
+    terms = [term for term in fields.terms if term.field == field]
+    if any(not term.equal for term in terms):
+        raise BadQuery(f"a {field} is chosen with {example}; != has no meaning for it")
+    return [term.value for term in terms]
 
 
 def _all_of(query: Mapping[str, str], name: str) -> list[str]:

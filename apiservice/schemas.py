@@ -49,7 +49,7 @@ def schemas(kinds: Iterable[str]) -> dict[str, Any]:
                 "metrics": _array(
                     "Metric",
                     "Always five, in this order: p99_response_latency, p90_response_latency, p50_response_latency, success_count, "
-                    "failure_count.",
+                    "failure_count. After them come the percentiles and statistics that were asked for.",
                 ),
             },
             required=["resource", "edge", "timestamp", "window", "metrics"],

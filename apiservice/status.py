@@ -20,6 +20,7 @@ from apiservice.negotiate import NotAcceptable
 from apiservice.requestinfo import RequestInfo
 from metrics_api.errors import (
     BackendError,
+    BackendForgot,
     BackendTimeout,
     BadQuery,
     Expired,
@@ -252,6 +253,8 @@ def _of_traffic(error: TrafficError, kind: str, group: str) -> StatusError:
         case BackendTimeout():
             # As in Kubernetes, without Retry-After: client-go would wait for the deadline ten times more before it told anybody.
             return StatusError(504, f"Timeout: {error.message}", kind=kind, group=group)
+        case BackendForgot():
+            return StatusError(410, error.message, kind=kind, group=group)
         case BackendError():
             return StatusError(503, error.message, retry_after=error.retry_after, kind=kind, group=group)
         case _:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import cast
 
 from apiservice.fanout import Fanout, Gathered
-from apiservice.objects import Objects, ObjectView
+from apiservice.objects import Objects, ObjectView, ThenView
 from apiservice.question import Question, fields_of
 from apiservice.result import Result
 from metrics_api import (
     ANY_WORKLOAD,
+    JOINED_SERVICE,
     BackendUnavailable,
     FieldSelector,
     LabelSelector,
@@ -27,11 +28,15 @@ from metrics_api import (
     idle,
     normalise,
     rename,
+    timestamp,
     together,
 )
 from metrics_api.resources import GROUP
 
 __all__ = ["TrafficService"]
+
+_MOST_NAMED = 3
+"""How many objects a warning names."""
 
 
 class TrafficService:
@@ -46,18 +51,22 @@ class TrafficService:
         query = question.query(instant)
         gathered, view = await _both(self._fanout.gather(query), self._objects.view(question.kinds, query.namespace, query.name))
         samples, naming = await self._named(gathered.samples, view)
-        samples = [sample for sample in samples if sample.resource.kind in question.kinds]
+        then: tuple[str, ...] = ()
+        if question.instant is not None:
+            view = ThenView(view)
+            then = _beyond_knowing(samples, gathered, query.namespace)
+        samples = [sample for sample in samples if _in_scope(sample.resource, query)]
         rows = await aside(len(samples), partial(_rows, question, query, samples, gathered, view))
         if question.edges and question.name and not rows:
             await self._require(question, view, gathered)
-        warnings = [*gathered.warnings, *view.warnings, *naming]
+        warnings = [*gathered.warnings, *view.warnings, *naming, *then]
         if question.labels:
             warnings += _check_labels(rows, view)
         rows = await aside(len(rows), partial(_selected, question, rows))
         if question.single:
             rows = [row for row in rows if row.name == question.name]
             if not rows:
-                raise _missing(question, view, gathered)
+                raise _missing(question, view, gathered, then)
         return Result(
             rows=tuple(rows),
             instant=gathered.instant,
@@ -76,9 +85,9 @@ class TrafficService:
             raise _missing(question, view, gathered)
 
     async def _named(self, samples: Iterable[Sample], view: ObjectView) -> tuple[list[Sample], tuple[str, ...]]:
-        """The samples with workloads known by name alone turned into objects."""
+        """The samples with what is known by an incomplete name turned into objects."""
         samples = list(samples)
-        bare = {ref for sample in samples for ref in (sample.resource, sample.peer) if ref.kind == ANY_WORKLOAD}
+        bare = {ref for sample in samples for ref in (sample.resource, sample.peer) if ref.kind in (ANY_WORKLOAD, JOINED_SERVICE)}
         if not bare:
             return samples, ()
         view = await self._objects.view_of(bare)
@@ -104,12 +113,13 @@ def _rows(
         return view.labels(resource) or {}
 
     kept = [sample for sample in samples if view.exists(sample.resource) is not False]
-    rows = normalise(kept, gathered.instant, gathered.window, labels, qualified=question.qualified)
+    qualified, measures = question.qualified, question.measures
+    rows = normalise(kept, gathered.instant, gathered.window, labels, qualified=qualified, measures=measures)
     if question.edges or not (question.single or question.include_idle):
         return rows
     observed = {row.resource for row in rows}
     rows += [
-        idle(resource, gathered.instant, gathered.window, labels(resource), qualified=question.qualified)
+        idle(resource, gathered.instant, gathered.window, labels(resource), qualified=qualified, measures=measures)
         for resource in view.refs()
         if resource not in observed and _in_scope(resource, query)
     ]
@@ -133,18 +143,43 @@ def _in_scope(resource: ResourceRef, query: TrafficQuery) -> bool:
     )
 
 
-def _missing(question: Question, view: ObjectView, gathered: Gathered) -> TrafficError:
-    """Nothing of that name; unless not everybody could be asked, which is no statement about existence."""
+def _missing(question: Question, view: ObjectView, gathered: Gathered, then: Sequence[str] = ()) -> TrafficError:
+    """Nothing of that name; unless not everybody could be asked, which is no statement about existence.
+
+    ``then`` is what a reader of the past must know.
+    """
     resource = ResourceRef(question.kinds[0], question.namespace, question.fields.required("resource.name") or question.name)
     if gathered.incomplete and view.exists(resource) is None:
         return BackendUnavailable(gathered.asked, f"whether it exists is not known: {'; '.join(gathered.warnings)}")
     if view.warnings:
         return BackendUnavailable("kubernetes", "; ".join(view.warnings))
-    return NotFound(f"{question.resource}.{GROUP}", question.name)
+    resource_name = f"{question.resource}.{GROUP}"
+    told = "; ".join([f'{resource_name} "{question.name}" not found', *then])
+    return NotFound(resource_name, question.name, told)
+
+
+def _beyond_knowing(samples: list[Sample], gathered: Gathered, namespace: str) -> tuple[str, ...]:
+    """What a reader of the past must know: where the sources may not reach it, and what was seen then that nobody can name now.
+
+    Whoever may read one ``namespace`` is told no names of others.
+    """
+    then = timestamp(gathered.instant)
+    if not gathered.samples:
+        return (f"nothing was observed at {then}: there were no requests, or it is before what the sources keep",)
+    lost = {sample.resource for sample in samples if not sample.resource.kind and namespace in ("", sample.resource.namespace)}
+    nameless = sorted("/".join(filter(None, resource[1:])) for resource in lost)
+    if not nameless:
+        return ()
+    named = ", ".join(nameless[:_MOST_NAMED]) + (f" and {len(nameless) - _MOST_NAMED} more" if len(nameless) > _MOST_NAMED else "")
+    why = "because the mesh tells no more than their names, and what exists now does not tell what they were"
+    return (f"left out of {then}, {why}: {named}",)
 
 
 def _check_labels(rows: list[TrafficMetrics], view: ObjectView) -> list[str]:
     """A selector over labels nobody knows must not look like "no such objects"."""
+    gone = [row for row in rows if view.gone(row.resource)] if isinstance(view, ThenView) else []
+    if gone:
+        return [f"labelSelector compares the labels objects have now: those of {len(gone)} that are gone are not known"]
     unlabelled = [row for row in rows if view.labels(row.resource) is None]
     if not unlabelled:
         return []

@@ -7,6 +7,7 @@
 from metrics_api.backend import Backend
 from metrics_api.errors import (
     BackendError,
+    BackendForgot,
     BackendProtocolError,
     BackendRefused,
     BackendTimeout,
@@ -21,36 +22,43 @@ from metrics_api.errors import (
 )
 from metrics_api.fields import FieldSelector, FieldTerm
 from metrics_api.histogram import Histogram, Percentiles, merge
+from metrics_api.instant import parse_instant, timestamp
+from metrics_api.measures import Measure, parse_percentiles, parse_stats
 from metrics_api.normalise import idle, normalise, row_name
-from metrics_api.objects import Edge, LatencyUnit, TrafficMetrics, list_wire, timestamp
+from metrics_api.objects import Edge, Extra, LatencyUnit, TrafficMetrics, list_wire
 from metrics_api.quantity import Format, Quantity
 from metrics_api.query import Direction, Side, TrafficQuery
 from metrics_api.resources import (
     ANY_WORKLOAD,
     EVERYTHING,
+    JOINED_SERVICE,
     RESOURCE_TYPES,
     UNKNOWN,
     WORKLOAD_KINDS,
     ResourceRef,
     ResourceType,
+    partings,
     type_of_kind,
     type_of_plural,
 )
 from metrics_api.rollup import best_observers, rename, roll_up
 from metrics_api.sample import Answer, Sample
 from metrics_api.selector import LabelSelector, Operator, Requirement
+from metrics_api.span import Span
 from metrics_api.together import aside, together
 from metrics_api.window import Window, format_duration, parse_duration
 
 __all__ = [
     "ANY_WORKLOAD",
     "EVERYTHING",
+    "JOINED_SERVICE",
     "RESOURCE_TYPES",
     "UNKNOWN",
     "WORKLOAD_KINDS",
     "Answer",
     "Backend",
     "BackendError",
+    "BackendForgot",
     "BackendProtocolError",
     "BackendRefused",
     "BackendTimeout",
@@ -60,6 +68,7 @@ __all__ = [
     "Direction",
     "Edge",
     "Expired",
+    "Extra",
     "FieldSelector",
     "FieldTerm",
     "Format",
@@ -67,6 +76,7 @@ __all__ = [
     "Invalid",
     "LabelSelector",
     "LatencyUnit",
+    "Measure",
     "NotFound",
     "Operator",
     "Percentiles",
@@ -76,6 +86,7 @@ __all__ = [
     "ResourceType",
     "Sample",
     "Side",
+    "Span",
     "TrafficError",
     "TrafficMetrics",
     "TrafficQuery",
@@ -89,6 +100,10 @@ __all__ = [
     "merge",
     "normalise",
     "parse_duration",
+    "parse_instant",
+    "parse_percentiles",
+    "parse_stats",
+    "partings",
     "rename",
     "roll_up",
     "row_name",

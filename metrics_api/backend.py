@@ -7,6 +7,7 @@ from typing import Protocol, Self
 
 from metrics_api.query import TrafficQuery
 from metrics_api.sample import Answer
+from metrics_api.span import Span
 
 __all__ = ["Backend"]
 
@@ -25,6 +26,18 @@ class Backend(Protocol):
 
     async def answer(self, query: TrafficQuery) -> Answer:
         """The samples for a query. Raises :class:`metrics_api.errors.BackendError`; the caller sets the deadline."""
+        ...
+
+    async def history(self, query: TrafficQuery, span: Span) -> tuple[Answer, ...]:
+        """One answer for each instant of ``span``, in order; ``query.instant`` does not matter.
+
+        Each says what :meth:`answer` would say at its instant: its window ends there. What was not observed around an instant has no sample
+        in its answer; nothing is carried over from one instant to the next, and nothing is filled in.
+
+        A warning that is about the history as a whole is in every answer that it may concern. A source that does not remember an instant
+        answers it without samples, ``incomplete``, and with a warning that says so; it raises if it remembers none of them. Raises
+        :class:`metrics_api.errors.BackendError`, also when some of the instants only could not be read; the caller sets the deadline.
+        """
         ...
 
     async def __aenter__(self) -> Self: ...

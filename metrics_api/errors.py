@@ -10,6 +10,7 @@
     └── BackendError          503  a source failed
         ├── BackendUnavailable     503  it cannot be reached or is overloaded: retry
         ├── BackendTimeout         504  it did not answer in time: retry, or ask for less
+        ├── BackendForgot          410  it keeps nothing of the time asked about: ask about a later one
         ├── BackendRefused         503  it rejected our credentials or our query: an operator must look
         └── BackendProtocolError   503  it answered something that is not its protocol
 
@@ -23,6 +24,7 @@ from collections.abc import Sequence
 
 __all__ = [
     "BackendError",
+    "BackendForgot",
     "BackendProtocolError",
     "BackendRefused",
     "BackendTimeout",
@@ -104,6 +106,10 @@ class BackendUnavailable(BackendError):
 
 class BackendTimeout(BackendError):
     """The source did not answer within the deadline."""
+
+
+class BackendForgot(BackendError):
+    """The source keeps nothing of the time asked about, which is before its memory begins; asking again does not help."""
 
 
 class BackendRefused(BackendError):

@@ -4,7 +4,8 @@ One shape serves both kinds of Prometheus histogram. The buckets are contiguous;
 ``bounds[i-1]`` (or ``floor``) up to and including ``bounds[i]``. A classic histogram has its ``le`` bounds, a native one the
 edges of its populated buckets. All bounds are seconds. Counts are floats, because ``increase`` extrapolates.
 
-Percentiles of an aggregate are only ever taken from a merged histogram, never from other percentiles.
+Percentiles of an aggregate are only ever taken from a merged histogram, never from other percentiles. The mean is exact, where a source
+tells how long all requests took together; the standard deviation is estimated from the buckets.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Histogram:
 
     ``exponential`` marks bounds that grow by a constant factor (native histograms), inside which observations are taken to be spread
     evenly on a logarithmic scale; inside the buckets of a classic histogram they are taken to be spread evenly.
-    ``floor`` is the lower edge of the first bucket.
+    ``floor`` is the lower edge of the first bucket. ``sum`` is the seconds that all observations took together, None when nobody told.
 
     Sources sample the buckets of a classic histogram one after the other, so its cumulative count may fall slightly behind from one bound
     to the next, and the count of that bucket is then below zero. It stays so when histograms are added, and is made up for when a
@@ -41,17 +42,21 @@ class Histogram:
     counts: tuple[float, ...]
     floor: float = 0.0
     exponential: bool = False
+    sum: float | None = None
 
     @classmethod
-    def from_cumulative(cls, bounds: Sequence[float], cumulative: Sequence[float]) -> Histogram:
-        """A classic histogram from its ``le`` bounds, ascending and in seconds, and the cumulative count at each."""
-        return cls(tuple(bounds), tuple(map(sub, cumulative, (0.0, *cumulative))))
+    def from_cumulative(cls, bounds: Sequence[float], cumulative: Sequence[float], seconds: float | None = None) -> Histogram:
+        """A classic histogram from its ``le`` bounds, ascending and in seconds, and the cumulative count at each.
+
+        ``seconds`` is the ``sum``.
+        """
+        return cls(tuple(bounds), tuple(map(sub, cumulative, (0.0, *cumulative))), sum=seconds)
 
     @classmethod
-    def from_buckets(cls, buckets: Iterable[tuple[float, float, float]]) -> Histogram | None:
+    def from_buckets(cls, buckets: Iterable[tuple[float, float, float]], seconds: float | None = None) -> Histogram | None:
         """A native histogram from ``(left, right, count)`` buckets, ascending and in seconds; None without buckets.
 
-        Gaps between buckets are empty. Latencies are not negative: what lies below zero is counted at zero.
+        Gaps between buckets are empty. Latencies are not negative: what lies below zero is counted at zero. ``seconds`` is the ``sum``.
         """
         bounds: list[float] = []
         counts: list[float] = []
@@ -68,7 +73,7 @@ class Histogram:
             else:
                 bounds.append(right)
                 counts.append(count)
-        return cls(tuple(bounds), tuple(counts), floor, exponential=True) if bounds else None
+        return cls(tuple(bounds), tuple(counts), floor, exponential=True, sum=seconds) if bounds else None
 
     @property
     def total(self) -> float:
@@ -83,14 +88,8 @@ class Histogram:
         bound; inside a bucket the value is interpolated; a cumulative count that falls behind is raised to the one before it. A rank
         that is missed by less than a billionth counts as reached.
         """
-        if not self.bounds or not (self.exponential or math.isinf(self.bounds[-1])):
-            return None
-        cumulative = list(accumulate(self.counts))
-        if not math.isfinite(cumulative[-1]):
-            return None
-        if min(self.counts) < 0:
-            cumulative = list(accumulate(cumulative, max, initial=0.0))[1:]
-        if cumulative[-1] <= 0:
+        cumulative = self._raised()
+        if cumulative is None:
             return None
         rank = q * cumulative[-1]
         # The first bucket that reaches the rank, and holds something.
@@ -104,6 +103,47 @@ class Histogram:
         if self.exponential and lower > 0:
             return lower * math.exp(math.log(upper / lower) * share)
         return lower + (upper - lower) * share
+
+    def mean(self) -> float | None:
+        """How long an observation took on average, in seconds: ``sum`` / ``total``. None when either is not known, or none were made."""
+        if self.sum is None or self._raised() is None:
+            return None
+        total = self.total
+        return self.sum / total if total > 0 else None
+
+    def stddev(self) -> float | None:
+        """The standard deviation in seconds: an estimate, because nobody knows where in its bucket an observation lies.
+
+        They are taken to be spread evenly over each bucket, around its middle (for an exponential bucket its geometric middle, as in
+        PromQL's ``histogram_stddev``), and measured against the mean that follows from that; so it is known without a ``sum``. None
+        without observations, and when more than a billionth of them lie in the unbounded bucket: they may be anywhere.
+        """
+        cumulative = self._raised()
+        if cumulative is None:
+            return None
+        total = cumulative[-1]
+        counts = map(sub, cumulative, (0.0, *cumulative))
+        spread: list[tuple[float, float, float]] = []
+        for lower, upper, count in zip((self.floor, *self.bounds), self.bounds, counts, strict=False):
+            if math.isinf(upper):
+                if count > total * (1 - _REACHED):
+                    return None
+            elif count:
+                middle = math.sqrt(lower * upper) if self.exponential and lower > 0 else (lower + upper) / 2
+                spread.append((count, middle, upper - lower))
+        mean = math.fsum(count * middle for count, middle, _ in spread) / total
+        return math.sqrt(math.fsum(count * ((middle - mean) ** 2 + width**2 / 12) for count, middle, width in spread) / total)
+
+    def _raised(self) -> list[float] | None:
+        """The cumulative counts, raised where they fall behind; None when there are no observations, or nobody knows how many."""
+        if not self.bounds or not (self.exponential or math.isinf(self.bounds[-1])):
+            return None
+        cumulative = list(accumulate(self.counts))
+        if not math.isfinite(cumulative[-1]):
+            return None
+        if min(self.counts) < 0:
+            cumulative = list(accumulate(cumulative, max, initial=0.0))[1:]
+        return cumulative if cumulative[-1] > 0 else None
 
 
 class Percentiles(Mapping[float, float]):
@@ -127,12 +167,19 @@ class Percentiles(Mapping[float, float]):
         """The percentile the source gave, or None: one it did not give is never derived."""
         return self._values.get(q)
 
+    def mean(self) -> None:
+        """Not known: it cannot be derived from percentiles."""
+
+    def stddev(self) -> None:
+        """Not known: it cannot be derived from percentiles."""
+
 
 def merge(histograms: Sequence[Histogram]) -> Histogram:
     """The histogram of all observations together; exact, at the finest bounds at which every part is known.
 
     Where bucket layouts differ, a bound survives if it lies inside no populated bucket of any part: only there is the
-    cumulative count of that part known. Needs at least one histogram.
+    cumulative count of that part known. The ``sum`` is known when every part that has observations knows its own. Needs at least one
+    histogram.
     """
     first = histograms[0]
     if len(histograms) == 1:
@@ -140,7 +187,7 @@ def merge(histograms: Sequence[Histogram]) -> Histogram:
     exponential = all(part.exponential for part in histograms if part.bounds)
     if all(part.bounds == first.bounds and part.floor == first.floor for part in histograms):
         counts = tuple(map(math.fsum, zip(*(part.counts for part in histograms), strict=True)))
-        return Histogram(first.bounds, counts, first.floor, exponential)
+        return Histogram(first.bounds, counts, first.floor, exponential, _added(histograms))
     known = [_KnownCounts(part) for part in histograms]
     edges = sorted({bound for part in histograms for bound in (part.floor, *part.bounds)})
     bounds: list[float] = []
@@ -155,7 +202,18 @@ def merge(histograms: Sequence[Histogram]) -> Histogram:
             bounds.append(edge)
             cumulative.append(total)
     merged = Histogram.from_cumulative(bounds, cumulative)
-    return Histogram(merged.bounds, merged.counts, edges[0], exponential)
+    return Histogram(merged.bounds, merged.counts, edges[0], exponential, _added(histograms))
+
+
+def _added(histograms: Sequence[Histogram]) -> float | None:
+    """The seconds that the observations of all took together."""
+    known: list[float] = []
+    for part in histograms:
+        if part.sum is not None:
+            known.append(part.sum)
+        elif any(part.counts):
+            return None
+    return math.fsum(known) if known else None
 
 
 class _KnownCounts:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from metrics_api.objects import Edge, TrafficMetrics
+from metrics_api.measures import Measure
+from metrics_api.objects import Edge, Extra, TrafficMetrics
 from metrics_api.query import Direction
 from metrics_api.resources import EVERYTHING, ResourceRef
 from metrics_api.sample import Sample
@@ -18,12 +19,18 @@ Labels = Callable[[ResourceRef], Mapping[str, str]]
 
 
 def normalise(
-    samples: Iterable[Sample], instant: int, window: Window, labels: Labels, *, qualified: bool = False
+    samples: Iterable[Sample],
+    instant: int,
+    window: Window,
+    labels: Labels,
+    *,
+    qualified: bool = False,
+    measures: Sequence[Measure] = (),
 ) -> list[TrafficMetrics]:
     """The objects for ``samples``, sorted by namespace, name, direction and peer.
 
     ``labels`` gives the labels of the Kubernetes object behind a resource. ``qualified`` names rows as the ``trafficmetrics`` resource
-    does (``deployment.web``), instead of by the object's own name.
+    does (``deployment.web``), instead of by the object's own name. ``measures`` are wanted of each beside the five.
     """
     rows = [
         TrafficMetrics(
@@ -40,6 +47,7 @@ def normalise(
             failure=_thousandths(sample.failure),
             labels=labels(sample.resource),
             source=sample.source,
+            extras=tuple([Extra(measure.name, _measured(sample, measure)) for measure in measures]),
         )
         for sample in samples
     ]
@@ -48,11 +56,18 @@ def normalise(
 
 
 def idle(
-    resource: ResourceRef, instant: int, window: Window, labels: Mapping[str, str], *, qualified: bool = False
+    resource: ResourceRef,
+    instant: int,
+    window: Window,
+    labels: Mapping[str, str],
+    *,
+    qualified: bool = False,
+    measures: Sequence[Measure] = (),
 ) -> TrafficMetrics:
     """The object of a resource that exists and of which nothing was observed: every value unknown."""
     name = row_name(resource, Direction.FROM, EVERYTHING) if qualified else resource.name
-    return TrafficMetrics(name, resource.namespace, resource, Edge(), instant, window, labels=labels)
+    extras = tuple([Extra(measure.name) for measure in measures])
+    return TrafficMetrics(name, resource.namespace, resource, Edge(), instant, window, labels=labels, extras=extras)
 
 
 def row_name(resource: ResourceRef, direction: Direction, peer: ResourceRef) -> str:
@@ -72,6 +87,10 @@ def row_name(resource: ResourceRef, direction: Direction, peer: ResourceRef) -> 
 def _percentile(sample: Sample, q: float) -> int | None:
     seconds = sample.latency.quantile(q) if sample.latency is not None else None
     return _rounded(seconds, 1_000_000)
+
+
+def _measured(sample: Sample, measure: Measure) -> int | None:
+    return _rounded(measure.of(sample.latency) if sample.latency is not None else None, 1_000_000)
 
 
 def _thousandths(count: float | None) -> int | None:

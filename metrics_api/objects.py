@@ -1,24 +1,24 @@
 """The API objects, and their exact shape on the wire.
 
 The shape never changes: five metrics in the order below, ``edge``, ``timestamp`` and ``window`` always present, because published clients
-(smi-sdk-go, nginx-meshctl) index by position and follow those fields without looking. What is unknown is ``null``; ``"0"``
-is a measured zero.
+(smi-sdk-go, nginx-meshctl) index by position and follow those fields without looking. Measures that were asked for come after the five.
+What is unknown is ``null``; ``"0"`` is a measured zero.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
+from metrics_api.instant import timestamp
 from metrics_api.quantity import of_micro, of_milli
 from metrics_api.query import Direction, Side
 from metrics_api.resources import API_VERSION, EVERYTHING, ResourceRef
 from metrics_api.window import Window
 
-__all__ = ["Edge", "LatencyUnit", "TrafficMetrics", "list_wire", "resource_version", "timestamp"]
+__all__ = ["Edge", "Extra", "LatencyUnit", "TrafficMetrics", "list_wire", "resource_version"]
 
 
 class LatencyUnit(StrEnum):
@@ -41,11 +41,18 @@ class Edge:
         return {"direction": self.direction.value, "side": self.side.value, "resource": self.peer.wire()}
 
 
+class Extra(NamedTuple):
+    """A measure of latency that was asked for beside the five: the name it is sent under, and whole microseconds; None is unknown."""
+
+    name: str
+    micro: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class TrafficMetrics:
     """The traffic of one resource, in total or with one peer.
 
-    Latencies are whole microseconds, counts whole thousandths of a request; None is unknown.
+    Latencies are whole microseconds, counts whole thousandths of a request; None is unknown. ``extras`` come after the five.
     ``instant`` is Unix seconds. ``source`` names the source that observed, and is not sent.
     """
 
@@ -63,6 +70,7 @@ class TrafficMetrics:
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
+    extras: tuple[Extra, ...] = ()
 
     def metadata(self) -> dict[str, Any]:
         """The ``metadata`` field as sent."""
@@ -80,18 +88,20 @@ class TrafficMetrics:
     def wire(self, unit: LatencyUnit = LatencyUnit.SECONDS) -> dict[str, Any]:
         """The object as sent, ready for JSON."""
         latency = of_milli if unit is LatencyUnit.MILLISECONDS else of_micro
-        metrics: list[dict[str, Any]] = [
-            {"name": name, "unit": unit.value, "value": None if micro is None else latency(micro)}
-            for name, micro in (
-                ("p99_response_latency", self.p99),
-                ("p90_response_latency", self.p90),
-                ("p50_response_latency", self.p50),
-            )
+
+        def entry(name: str, micro: int | None) -> dict[str, Any]:
+            return {"name": name, "unit": unit.value, "value": None if micro is None else latency(micro)}
+
+        metrics = [
+            entry("p99_response_latency", self.p99),
+            entry("p90_response_latency", self.p90),
+            entry("p50_response_latency", self.p50),
         ]
         metrics += [
             {"name": name, "value": None if milli is None else of_milli(milli)}
             for name, milli in (("success_count", self.success), ("failure_count", self.failure))
         ]
+        metrics += [entry(*extra) for extra in self.extras]
         return {
             "kind": "TrafficMetrics",
             "apiVersion": API_VERSION,
@@ -118,11 +128,6 @@ def list_wire(
         "resource": resource.wire(),
         "items": [item.wire(unit) for item in items],
     }
-
-
-def timestamp(instant: int) -> str:
-    """Unix seconds as Kubernetes writes a time: RFC 3339, UTC, whole seconds."""
-    return datetime.fromtimestamp(instant, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def resource_version(instant: int) -> str:

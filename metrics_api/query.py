@@ -36,6 +36,7 @@ class TrafficQuery:
     ``peer_kind``: the kind peers are wanted as; empty for the level of the resource itself.
     ``peer``: only edges with this peer; its empty fields are open.
     ``instant``: Unix seconds, the end of the window; one for the whole answer.
+    ``sums``: also read how long all requests took together, for their mean.
     """
 
     kinds: tuple[str, ...]
@@ -48,3 +49,4 @@ class TrafficQuery:
     side: Side | None = None
     peer_kind: str = ""
     peer: ResourceRef = ResourceRef("", "", "")
+    sums: bool = False

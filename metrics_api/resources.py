@@ -13,6 +13,7 @@ __all__ = [
     "API_VERSION",
     "EVERYTHING",
     "GROUP",
+    "JOINED_SERVICE",
     "RESOURCE_TYPES",
     "UNKNOWN",
     "VERSION",
@@ -20,6 +21,7 @@ __all__ = [
     "ResourceRef",
     "ResourceType",
     "host",
+    "partings",
     "type_of_kind",
     "type_of_plural",
 ]
@@ -32,6 +34,12 @@ ANY_WORKLOAD = "Workload"
 """Kind of a workload of which a source knows the name alone (Istio's ``destination_workload``, a cluster name).
 
 It never reaches the wire: whoever knows the objects (Kubernetes, or the standalone default) replaces it.
+"""
+
+JOINED_SERVICE = "JoinedService"
+"""Kind of a Service of which a source knows namespace and name only as one text with a hyphen between them (``shop-eu-api``).
+
+It never reaches the wire either: :func:`partings` are what it may mean, and whoever knows the Services tells which of them it does.
 """
 
 
@@ -121,6 +129,12 @@ EVERYTHING = ResourceRef("", "", "")
 
 UNKNOWN = ResourceRef("", "", "unknown")
 """A peer that is outside the mesh and of which nothing is known."""
+
+
+def partings(joined: ResourceRef) -> list[ResourceRef]:
+    """The Services that a :data:`JOINED_SERVICE` may be: one for each hyphen that may be the one between namespace and name."""
+    text = joined.name
+    return [ResourceRef("Service", text[:at], text[at + 1 :]) for at in range(1, len(text) - 1) if text[at] == "-"]
 
 
 def host(name: str) -> ResourceRef:

@@ -13,52 +13,41 @@ import yaml
 
 from apiservice.main import _parser
 from apiservice.settings import OPTIONS
-from backends.dialects import builtin_dialects, load_dialect, parse_dialect, refusal
+from backends.dialects import Dialect, builtin_dialects, load_dialect, parse_dialect
+from backends.dialects.overrides import KEYS as OVERRIDES
+from backends.dialects.reference import reference, support_table
 from backends.prometheus import settings as prometheus
 from backends.scrape import settings as scrape
-from metrics_api import Direction, Edge, ResourceRef, TrafficMetrics, TrafficQuery, Window
+from metrics_api import Edge, ResourceRef, TrafficMetrics, Window
+from metrics_api.document import Problems, parse_document
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md"), *(ROOT / "deploy").glob("*.md"), *(ROOT / "bench").glob("*.md")])
 PACKAGES = ("metrics_api", "backends", "apiservice", "kubectl_traffic")
 
-ROWS = {
-    "workloads": "Deployment",
-    "pods": "Pod",
-    "namespaces": "Namespace",
-    "services": "Service",
-    "nodes": "Node",
-    "trafficsplits": "TrafficSplit",
-}
-
 
 def text(page: str) -> str:
     return (ROOT / page).read_text(encoding="utf-8")
 
 
-def can(dialect: str, kind: str, direction: Direction | None = None) -> bool:
-    query = TrafficQuery(kinds=(kind,), window=Window(30), instant=0, edges=direction is not None, direction=direction)
-    return refusal(load_dialect(dialect), query) is None
-
-
-def support(dialect: str, kind: str) -> str:
-    words = ["received"] if can(dialect, kind) else []
-    words += [direction.value for direction in (Direction.TO, Direction.FROM) if can(dialect, kind, direction)]
-    return ", ".join(words) or "-"
+def dialects() -> list[Dialect]:
+    return [load_dialect(name) for name in builtin_dialects()]
 
 
 @pytest.mark.parametrize("page", ["docs/dialects.md", "README.md"])
 def test_the_support_table_is_what_the_dialects_can_answer(page: str):
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text(page).splitlines() if line.startswith("|")]
-    header = next(row for row in rows if row[1:] and set(row[1:]) == set(builtin_dialects()))
-    written = {row[0]: dict(zip(header[1:], row[1:], strict=True)) for row in rows if row[0] in ROWS and len(row) == len(header)}
-    assert written == {name: {dialect: support(dialect, kind) for dialect in header[1:]} for name, kind in ROWS.items()}
+    (written,) = re.findall(r"<!-- support table: scripts/dialect-reference -->\n(.*?)\n<!-- end -->", text(page), re.DOTALL)
+    assert written == support_table(dialects()), "run scripts/dialect-reference"
+
+
+def test_the_reference_is_what_the_dialect_files_say():
+    assert text("docs/dialect-reference.md") == reference(dialects()), "run scripts/dialect-reference"
 
 
 def test_every_key_of_the_configuration_is_documented():
     page = text("docs/configuration.md")
-    keys = {option.key for option in OPTIONS} | set(prometheus.KEYS) | set(scrape.KEYS)
+    keys = {option.key for option in OPTIONS} | set(prometheus.KEYS) | set(scrape.KEYS) | set(OVERRIDES)
     assert sorted(key for key in keys if f"`{key}`" not in page) == []
 
 
@@ -100,7 +89,14 @@ def test_links_lead_somewhere(page: Path):
 
 def test_the_example_of_a_dialect_is_one():
     example = next(block for block in _blocks("docs/dialects.md", "yaml") if block.startswith("name: linkerd"))
-    assert parse_dialect(example, "example").views[0].requests == "response_total"
+    assert parse_dialect(example, "example").views[0].requests == ("response_total",)
+
+
+def test_the_example_of_overrides_is_one():
+    (example,) = (block for block in _blocks("docs/configuration.md", "yaml") if "overrides:" in block)
+    problems = Problems()
+    (source,) = parse_document(example, "example", problems).mapping()["backends"].items()
+    assert prometheus.read_settings(source, "mesh") is not None, problems.found
 
 
 def test_the_example_of_an_object_is_what_is_sent():

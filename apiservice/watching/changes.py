@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from metrics_api.objects import TrafficMetrics
+from metrics_api.objects import Extra, TrafficMetrics
 
 __all__ = ["ADDED", "DELETED", "MODIFIED", "Event", "Key", "Rows", "by_key", "difference", "has_moved"]
 
@@ -68,6 +68,7 @@ def has_moved(before: TrafficMetrics, now: TrafficMetrics) -> bool:
         or _differ(before.p50, now.p50)
         or _differ(before.p90, now.p90)
         or _differ(before.p99, now.p99)
+        or any(map(_differ_extra, before.extras, now.extras))
         or before.labels != now.labels
         or before.annotations != now.annotations
         or before.window != now.window
@@ -75,6 +76,11 @@ def has_moved(before: TrafficMetrics, now: TrafficMetrics) -> bool:
         or before.resource != now.resource
         or before.source != now.source
     )
+
+
+def _differ_extra(before: Extra, now: Extra) -> bool:
+    # Those who watch one question asked for the same measures.
+    return _differ(before.micro, now.micro)
 
 
 def _differ(before: int | None, now: int | None) -> bool:

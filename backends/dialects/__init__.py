@@ -1,18 +1,40 @@
 """Dialects: what each mesh calls things, as data, and the way from a question to reads and back to samples."""
 
-from backends.dialects.dialect import Correction, Dialect, Observer, Outcome, OutcomeRule, View
+from backends.dialects.consultation import Consultation, combined
+from backends.dialects.dialect import (
+    CodeForm,
+    CodeLabel,
+    Codes,
+    Correction,
+    Dialect,
+    GrpcCounters,
+    Latency,
+    Observer,
+    Outcome,
+    OutcomeRule,
+    Sign,
+    Trap,
+    View,
+)
 from backends.dialects.identity import HOST, Identity
-from backends.dialects.interpret import Rows, interpret
-from backends.dialects.load import builtin_dialects, load_dialect, parse_dialect, read_dialect
+from backends.dialects.interpret import Rows, interpret, passed_by
+from backends.dialects.load import AUTO, builtin_dialects, candidates, load_dialect, parse_dialect, read_dialect
 from backends.dialects.matcher import Comparison, Matcher, equal, one_of, parse_matchers
-from backends.dialects.plan import Part, Read, Reading, omissions, plan, refusal
+from backends.dialects.plan import Part, Read, Reading, by_caller, omissions, plan, refusal
 
 __all__ = [
+    "AUTO",
     "HOST",
+    "CodeForm",
+    "CodeLabel",
+    "Codes",
     "Comparison",
+    "Consultation",
     "Correction",
     "Dialect",
+    "GrpcCounters",
     "Identity",
+    "Latency",
     "Matcher",
     "Observer",
     "Outcome",
@@ -21,8 +43,13 @@ __all__ = [
     "Read",
     "Reading",
     "Rows",
+    "Sign",
+    "Trap",
     "View",
     "builtin_dialects",
+    "by_caller",
+    "candidates",
+    "combined",
     "equal",
     "interpret",
     "load_dialect",
@@ -30,6 +57,7 @@ __all__ = [
     "one_of",
     "parse_dialect",
     "parse_matchers",
+    "passed_by",
     "plan",
     "read_dialect",
     "refusal",

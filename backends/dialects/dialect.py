@@ -16,7 +16,21 @@ from backends.dialects.identity import Identity
 from backends.dialects.matcher import Matcher
 from metrics_api import Side
 
-__all__ = ["Correction", "Dialect", "Observer", "Outcome", "OutcomeRule", "View"]
+__all__ = [
+    "CodeForm",
+    "CodeLabel",
+    "Codes",
+    "Correction",
+    "Dialect",
+    "GrpcCounters",
+    "Latency",
+    "Observer",
+    "Outcome",
+    "OutcomeRule",
+    "Sign",
+    "Trap",
+    "View",
+]
 
 
 class Outcome(StrEnum):
@@ -52,30 +66,95 @@ class Observer:
     """Who observed: a fixed side, or the value of a label that tells.
 
     ``sides`` maps values of ``label`` to sides, the most trusted first; with an empty ``label`` its one entry is the fixed side.
+    ``partial`` are values of observers that callers may pass by (a waypoint): what such an observer saw is not all there was.
     """
 
     sides: tuple[tuple[str, Side], ...]
     label: str = ""
+    partial: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """A histogram by its name without ``_bucket``; ``unit`` is the factor from its unit to seconds."""
+
+    metric: str
+    unit: float
+
+
+class CodeForm(StrEnum):
+    """How a label writes codes.
+
+    HTTP: ``503`` (``code``), ``5`` (``class``) or ``5xx`` (``xx``). gRPC: ``14`` (``number``) or ``UNAVAILABLE`` (``word``).
+    """
+
+    CODE = "code"
+    CLASS = "class"
+    XX = "xx"
+    NUMBER = "number"
+    WORD = "word"
+
+
+@dataclass(frozen=True, slots=True)
+class CodeLabel:
+    """A label that holds the code of a response, and how it is written there."""
+
+    label: str
+    form: CodeForm
+
+
+@dataclass(frozen=True, slots=True)
+class GrpcCounters:
+    """gRPC statuses told by a counter for each: ``template`` has ``{code}`` in the place of the number.
+
+    Calls that ended with a status of ``overlap`` may have been counted as failures by their HTTP status already.
+    """
+
+    template: str
+    overlap: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Codes:
+    """Where a view tells the codes of responses, for those who want to say themselves which of them fail; None where it does not."""
+
+    http: CodeLabel | None = None
+    grpc: CodeLabel | GrpcCounters | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class View:
     """One family of series seen from one place.
 
-    ``unit`` is the factor from the histogram's unit to seconds. ``source`` and ``destination`` list identities in order of
-    preference; an empty list says that this view cannot tell that end.
+    ``requests`` are counters of different requests, which are added. ``latencies`` are their histograms, none if there is no such thing.
+    ``source`` and ``destination`` list identities in order of preference; an empty list says that this view cannot tell that end.
+
+    A view with ``connections`` has no requests: its counters tell that there was traffic, and with whom, but not how many requests.
+    ``route`` is the label that names the route of a request.
     """
 
     name: str
     observer: Observer
     match: tuple[Matcher, ...]
-    requests: str
+    requests: tuple[str, ...]
     outcomes: tuple[OutcomeRule, ...]
-    latency: str
-    unit: float
+    latencies: tuple[Latency, ...]
     source: tuple[Identity, ...]
     destination: tuple[Identity, ...]
     corrections: tuple[Correction, ...] = ()
+    connections: tuple[str, ...] = ()
+    codes: Codes = Codes()
+    route: str = ""
+
+    @property
+    def counters(self) -> tuple[str, ...]:
+        """What tells that there was traffic: the counters of requests, or of connections."""
+        return self.requests or self.connections
+
+    @property
+    def partial(self) -> bool:
+        """Whether it sees some of the callers only: one whose source is fixed is about those alone, and no total."""
+        return bool(self.source) and not any(identity.labels for identity in self.source)
 
     @property
     def outcome_labels(self) -> tuple[str, ...]:
@@ -100,13 +179,41 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
+class Sign:
+    """Series by which a store shows that it keeps a dialect."""
+
+    metric: str
+    matchers: tuple[Matcher, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Trap:
+    """Series that show, unless there are series of ``absent``, that numbers will be missing or misread.
+
+    ``text`` says so, and what to do.
+    """
+
+    sign: Sign
+    text: str
+    absent: Sign | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Dialect:
     """The views of one mesh, best first, and what it cannot answer.
 
-    ``reasons`` tells, for a kind (``Node``) or for ``edges``, why this mesh cannot answer.
+    ``reasons`` tells, for a kind (``Node``) or for ``edges``, why this mesh cannot answer. ``signs`` are series by any of which a store
+    shows that it keeps this dialect. ``limits`` is what a reader of its numbers must know, and ``origins`` tells of labels that the mesh
+    itself does not write who adds them. ``traps`` are what to look for in a store that keeps it. A ``fallback`` is used after all others
+    where a store keeps several: it knows less than they do of the same traffic.
     """
 
     name: str
     description: str
     views: tuple[View, ...]
     reasons: Mapping[str, str] = field(default_factory=dict)
+    signs: tuple[Sign, ...] = ()
+    limits: tuple[str, ...] = ()
+    origins: Mapping[str, str] = field(default_factory=dict)
+    traps: tuple[Trap, ...] = ()
+    fallback: bool = False

@@ -6,7 +6,8 @@ Three forms, which cover every mesh known:
 * a template of labels: ``{namespace: namespace, name: "{deployment}-{pod_template_hash}"}``
 * a pattern over one label: ``{from: envoy_cluster_name, pattern: '(?P<name>[^.]+)\.(?P<namespace>[^.]+)'}``
 
-A fixed name, ``{is: unknown}``, needs no label at all.
+A fixed name, ``{is: unknown}``, needs no label at all. Any form may hold under a condition only (``when``), and be spelt otherwise than
+Kubernetes does (``spelling``).
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from backends.dialects.expression import quote
-from backends.dialects.matcher import Comparison, Matcher, equal
-from metrics_api import ANY_WORKLOAD, WORKLOAD_KINDS, ResourceRef
+from backends.dialects.matcher import Comparison, Matcher, one_of
+from metrics_api import ANY_WORKLOAD, JOINED_SERVICE, WORKLOAD_KINDS, ResourceRef
 
 __all__ = ["HOST", "Identity", "Reader"]
 
@@ -25,7 +26,9 @@ HOST = "Host"
 """Pseudo-kind of a peer known by a host name alone; it never reaches the wire."""
 
 Reader = Callable[[Sequence[str]], ResourceRef | None]
+_Filler = Callable[[Sequence[str]], str | None]
 _FIELD = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_JOINT = "-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +36,11 @@ class Identity:
     """One way to name an object of ``kind``.
 
     ``namespace`` and ``name`` are templates of labels (a bare label name is written ``{label}``). With ``pattern`` they are read from the
-    groups of that name in ``origin``'s value, and ``namespace`` is the template to use when the pattern has no such group.
-    ``absent`` are values by which the mesh says it does not know.
+    groups of that name in ``origin``'s value, and ``namespace`` is the template to use when the pattern has no such group; a group
+    ``joined`` is namespace and name with a hyphen between them. ``absent`` are values by which the mesh says it does not know.
+
+    It holds for series whose labels match all of ``when`` (whole values). ``spelling`` are pairs of a character of Kubernetes' names and
+    the one that the labels have in its place. ``home`` is the namespace of what the labels name without one.
     """
 
     kind: str
@@ -43,17 +49,25 @@ class Identity:
     origin: str = ""
     pattern: re.Pattern[str] | None = None
     absent: frozenset[str] = frozenset({""})
+    when: tuple[tuple[str, re.Pattern[str]], ...] = ()
+    spelling: tuple[tuple[str, str], ...] = ()
+    home: str = ""
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The labels the series must be grouped by to read this."""
-        fields = [*_FIELD.findall(self.namespace), *_FIELD.findall(self.name)]
-        return tuple(dict.fromkeys([self.origin, *fields] if self.origin else fields))
+        fields = [self.origin, *_FIELD.findall(self.namespace), *_FIELD.findall(self.name), *(label for label, _ in self.when)]
+        return tuple(dict.fromkeys(filter(None, fields)))
 
     @property
     def composed(self) -> bool:
         """Whether the name is put together from several labels."""
         return len(_FIELD.findall(self.name)) > 1
+
+    @property
+    def joined(self) -> bool:
+        """Whether the pattern gives namespace and name as one."""
+        return self.pattern is not None and "joined" in self.pattern.groupindex
 
     def names(self, kind: str) -> bool:
         """Whether this can name an object of ``kind``; a bare workload name may turn out to be of any workload kind."""
@@ -61,70 +75,122 @@ class Identity:
 
     def reader(self, by: Sequence[str]) -> Reader:
         """A function from the values of the labels ``by``, in that order, to the object named, or None where they name none."""
-        kind, absent = ("" if self.kind == HOST else self.kind), self.absent
-        namespace = _filler(self.namespace, by)
-        if self.pattern is None:
-            name = _filler(self.name, by)
-
-            def read(values: Sequence[str]) -> ResourceRef | None:
-                found = name(values)
-                space = namespace(values)
-                if found is None or found in absent or (self.namespace and (space is None or space in absent)):
-                    return None
-                return ResourceRef(kind, space or "", found)
-
+        read = self._of_pattern(self.pattern, by) if self.pattern is not None else self._of_labels(by)
+        if not self.when:
             return read
+        tests = [(by.index(label), pattern.fullmatch) for label, pattern in self.when]
 
-        position, pattern = by.index(self.origin), self.pattern
-        namespaced = bool(self.namespace) or "namespace" in pattern.groupindex
+        def read_when(values: Sequence[str]) -> ResourceRef | None:
+            return read(values) if all(test(values[at]) for at, test in tests) else None
 
-        def read_pattern(values: Sequence[str]) -> ResourceRef | None:
+        return read_when
+
+    def _of_labels(self, by: Sequence[str]) -> Reader:
+        kind, absent, home = ("" if self.kind == HOST else self.kind), self.absent, self.home
+        namespaced = bool(self.namespace or home)
+        name, namespace, spell = _filler(self.name, by), _filler(self.namespace, by), self._spelt()
+
+        def read(values: Sequence[str]) -> ResourceRef | None:
+            found = name(values)
+            if found is None or found in absent:
+                return None
+            space = namespace(values)
+            if space is None or space in absent:
+                space = home
+                if namespaced and not space:
+                    return None
+            return ResourceRef(kind, spell(space), spell(found))
+
+        return read
+
+    def _of_pattern(self, pattern: re.Pattern[str], by: Sequence[str]) -> Reader:
+        kind, absent, home = ("" if self.kind == HOST else self.kind), self.absent, self.home
+        position, namespace, spell = by.index(self.origin), _filler(self.namespace, by), self._spelt()
+        namespaced = bool(self.namespace or home) or "namespace" in pattern.groupindex
+
+        def read(values: Sequence[str]) -> ResourceRef | None:
             match = pattern.fullmatch(values[position])
             if match is None:
                 return None
             groups = match.groupdict()
+            if groups.get("joined"):
+                return _parted(kind, groups["joined"])
             found = groups.get("name")
-            space = groups.get("namespace") or namespace(values) or ""
-            if not found or found in absent or (namespaced and space in absent):
+            if not found or found in absent:
                 return None
-            return ResourceRef(kind, space, found)
+            space = groups.get("namespace") or namespace(values) or ""
+            if space in absent:
+                space = home
+                if namespaced and not space:
+                    return None
+            return ResourceRef(kind, spell(space), spell(found))
 
-        return read_pattern
+        return read
+
+    def _spelt(self) -> Callable[[str], str]:
+        if not self.spelling:
+            return lambda text: text
+        table = {ord(theirs): ours for ours, theirs in self.spelling}
+        # What has a character that the labels are said not to have was put right already, by relabelling.
+        right = frozenset(ours for ours, _ in self.spelling)
+        return lambda text: text if right & set(text) else text.translate(table)
+
+    def _spellings(self, text: str) -> tuple[str, ...]:
+        """How the labels may write a name."""
+        table = {ord(ours): theirs for ours, theirs in self.spelling}
+        return tuple(dict.fromkeys((text.translate(table), text)))
 
     def narrow(self, namespace: str, name: str) -> list[Matcher]:
         """Matchers that leave out series which cannot name this object; they may let others through, which the reader then drops.
 
         Empty arguments are open. Names are only ever compared literally.
         """
-        matchers: list[Matcher] = []
+        conditions = [Matcher(label, Comparison.MATCHES, pattern.pattern) for label, pattern in self.when]
         if self.pattern is not None:
-            grouped = "namespace" in self.pattern.groupindex
-            # With both a group and a template, which of them gives the namespace is not known beforehand.
-            parts = filter(None, (name, namespace if grouped and not self.namespace else ""))
-            matchers += [Matcher(self.origin, Comparison.MATCHES, f".*{quote(part)}.*") for part in parts]
-            if namespace and self.namespace and not grouped:
-                matchers += _narrow_template(self.namespace, namespace)
-            if not matchers:
-                matchers.append(Matcher(self.origin, Comparison.NOT_EQUAL, ""))
-            return matchers
-        for template, value in ((self.namespace, namespace), (self.name, name)):
-            if value and template:
-                matchers += _narrow_template(template, value)
+            return conditions + self._narrow_pattern(self.pattern, namespace, name)
+        matchers: list[Matcher] = []
+        if namespace and self.namespace:
+            matchers += _narrow_template(self.namespace, [*self._spellings(namespace), *self._homeless(namespace)])
+        if name and self.name:
+            matchers += _narrow_template(self.name, self._spellings(name))
         for label in _FIELD.findall(self.name):
             if not any(matcher.label == label for matcher in matchers):
                 matchers.append(Matcher(label, Comparison.NOT_EQUAL, ""))
-        return matchers
+        return conditions + matchers
+
+    def _homeless(self, namespace: str) -> list[str]:
+        """The values of a label that stand for this namespace without naming it; empty is the last."""
+        return sorted(self.absent, reverse=True) if self.home and namespace == self.home else []
+
+    def _narrow_pattern(self, pattern: re.Pattern[str], namespace: str, name: str) -> list[Matcher]:
+        grouped = "namespace" in pattern.groupindex or self.joined
+        # With both a group and a template, which of them gives the namespace is not known beforehand.
+        parts = filter(None, (name, namespace if grouped and not self.namespace and not self.home else ""))
+        spellings = ["|".join(f".*{quote(text)}.*" for text in self._spellings(part)) for part in parts]
+        matchers = [Matcher(self.origin, Comparison.MATCHES, text) for text in spellings]
+        if namespace and self.namespace and not grouped:
+            matchers += _narrow_template(self.namespace, [*self._spellings(namespace), *self._homeless(namespace)])
+        return matchers or [Matcher(self.origin, Comparison.NOT_EQUAL, "")]
 
 
-def _narrow_template(template: str, value: str) -> list[Matcher]:
+def _parted(kind: str, joined: str) -> ResourceRef | None:
+    """Namespace and name of what has a hyphen between them, if it can be only one way."""
+    namespace, found, name = joined.partition(_JOINT)
+    if not found or not namespace or not name:
+        return None
+    return ResourceRef(kind, namespace, name) if _JOINT not in name else ResourceRef(JOINED_SERVICE, "", joined)
+
+
+def _narrow_template(template: str, values: Sequence[str]) -> list[Matcher]:
+    """Matchers for a template that gives one of ``values``."""
     fields = _FIELD.findall(template)
     if len(fields) == 1 and template == f"{{{fields[0]}}}":
-        return [equal(fields[0], value)]
+        return [one_of(fields[0], values)]
     # The value of each label of a composed name is part of it, but which part is not known.
-    return [Matcher(field, Comparison.NOT_EQUAL, "") for field in fields]
+    return [] if "" in values else [Matcher(field, Comparison.NOT_EQUAL, "") for field in fields]
 
 
-def _filler(template: str, by: Sequence[str]) -> Callable[[Sequence[str]], str | None]:
+def _filler(template: str, by: Sequence[str]) -> _Filler:
     """A function that fills the labels into a template; None when one of them is empty."""
     fields = _FIELD.findall(template)
     if not fields:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,6 +11,7 @@ from backends.dialects.dialect import Outcome
 from backends.dialects.plan import Part, Read
 from metrics_api import (
     EVERYTHING,
+    JOINED_SERVICE,
     UNKNOWN,
     Histogram,
     ResourceRef,
@@ -18,10 +20,11 @@ from metrics_api import (
     TrafficQuery,
     best_observers,
     merge,
+    partings,
     roll_up,
 )
 
-__all__ = ["Rows", "interpret"]
+__all__ = ["Rows", "interpret", "passed_by"]
 
 Rows = Mapping[tuple[str, ...], float] | Mapping[tuple[str, ...], Histogram]
 """What a read yielded: a value per tuple of the values of ``Read.by``."""
@@ -31,26 +34,92 @@ Place = tuple[ResourceRef, ResourceRef, Side, int, Within]
 Placer = Callable[[tuple[str, ...]], Place | None]
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A sample of one view, and the workloads within it that it is about."""
+
+    sample: Sample
+    within: Within
+
+
 def interpret(parts: Sequence[Part], query: TrafficQuery, results: Mapping[Read, Rows], source: str) -> tuple[Sample, ...]:
     """The samples that answer ``query``: of several observers of the same requests, the best one.
 
     Callers of whom a view says no more than that they are outside the mesh are nobody that another view has seen, even where that one
     cannot name a caller either: both are "unknown", and they are added.
+
+    What is known to have had connections, and no requests that anybody counted, has a sample without numbers.
     """
-    chosen: dict[Hashable, Sample] = {}
+    chosen: dict[Hashable, _Seen] = {}
     outside: list[Sample] = []
+    connected: dict[Hashable, Sample] = {}
     for part in parts:
-        if part.peer and not any(identity.labels for identity in part.peer):
-            outside += [sample for _, sample in _samples(part, query, results, source)]
+        if part.view.connections:
+            for sample in _connections(part, query, results, source):
+                connected.setdefault(sample.about, sample)
             continue
-        for within, sample in _samples(part, query, results, source):
-            key = (sample.about, sample.side, within)
-            if key not in chosen or sample.trust < chosen[key].trust:
-                chosen[key] = sample
+        if part.peer and not any(identity.labels for identity in part.peer):
+            outside += [seen.sample for seen in _samples(part, query, results, source)]
+            continue
+        for seen in _samples(part, query, results, source):
+            key = (seen.sample.about, seen.sample.side, seen.within)
+            if key not in chosen or seen.sample.trust < chosen[key].sample.trust:
+                chosen[key] = seen
+    best = _best([part for part in parts if part.view.requests], chosen.values())
+    found = list(roll_up(_alike([*outside, *best]))) if outside else best
+    known = {sample.about for sample in found}
+    return (*found, *(sample for about, sample in connected.items() if about not in known))
+
+
+def passed_by(parts: Sequence[Part], results: Mapping[Read, Rows]) -> bool:
+    """Whether an observer that callers may pass by saw some of a total: then it has to be added up caller by caller."""
+    for part in parts:
+        partial = part.view.observer.partial
+        if partial and not part.peer:
+            position = part.requests.by.index(part.view.observer.label)
+            if any(values[position] in partial for values in results[part.requests]):
+                return True
+    return False
+
+
+def _best(parts: Sequence[Part], chosen: Collection[_Seen]) -> list[Sample]:
+    if any(part.strands for part in parts):
+        partial = frozenset[int]().union(*(part.partial for part in parts))
+        return best_observers(roll_up(_alike(_strand_by_strand(chosen, partial))))
+    samples = [seen.sample for seen in chosen]
     # Whole things are each chosen once already: there are no parts to put together.
     whole = not any(part.within for part in parts)
-    seen = best_observers(chosen.values() if whole else roll_up(_equally_trusted(chosen.values())))
-    return tuple(roll_up(_alike([*outside, *seen]))) if outside else tuple(seen)
+    return best_observers(samples if whole else roll_up(_equally_trusted(samples)))
+
+
+def _strand_by_strand(chosen: Collection[_Seen], partial: Collection[int]) -> list[Sample]:
+    """Of each strand of the traffic of a row what the best of those saw who saw it.
+
+    A callee whose own proxy reports knows of all its callers, whatever it calls them, and what stands before it is not asked. Otherwise a
+    strand is what one caller sent to one callee. Who goes through an observer that others pass by names that one as the callee, but the
+    same service: there it is what one caller sent to one service. What reached nobody adds nothing to what callees saw.
+    """
+    whole: dict[Hashable, int] = {}
+    told: set[Hashable] = set()
+    kept: list[Sample] = []
+    for seen in sorted(chosen, key=lambda seen: seen.sample.trust):
+        sample, (callee, caller, service) = seen.sample, seen.within
+        about, side, beside = sample.about, sample.side, sample.trust in partial
+        other = Side.CLIENT if side is Side.SERVER else Side.SERVER
+        known = (
+            whole.get((about, callee), sample.trust) != sample.trust
+            or (about, other, caller, callee) in told
+            or (service is not None and (about, other, True, caller, service) in told)
+            or (service is not None and beside and (about, other, False, caller, service) in told)
+            or (callee is None and (about, other) in told)
+        )
+        if known:
+            continue
+        kept.append(sample)
+        told |= {(about, side), (about, side, caller, callee), (about, side, beside, caller, service)}
+        if side is Side.SERVER and not beside:
+            whole[about, callee] = sample.trust
+    return kept
 
 
 def _alike(samples: Collection[Sample]) -> Iterator[Sample]:
@@ -76,14 +145,16 @@ def _equally_trusted(samples: Collection[Sample]) -> Iterator[Sample]:
 class _Tally:
     """What one observer saw of one resource and peer.
 
-    ``failed`` are failures among the successes, ``overlapping`` failures that may be among either.
+    ``failed`` are failures among the successes, ``overlapping`` failures that may be among either. Histograms, and how long all that they
+    observed took, are told apart by the metric they are of.
     """
 
     success: float | None = None
     failure: float | None = None
     failed: float = 0.0
     overlapping: float = 0.0
-    histograms: list[Histogram] = field(default_factory=list)
+    seconds: dict[int, float] = field(default_factory=dict)
+    histograms: list[tuple[int, Histogram]] = field(default_factory=list)
 
     def counts(self) -> tuple[float | None, float | None]:
         """Successes and failures once both are corrected."""
@@ -92,10 +163,37 @@ class _Tally:
         moved = min(self.failed + max(self.overlapping - self.failure, 0.0), self.success)
         return self.success - moved, self.failure + moved
 
+    def latency(self) -> Histogram | None:
+        """All observations together, with how long they took if that was read of every one."""
+        if not self.histograms:
+            return None
+        merged = merge([histogram for _, histogram in self.histograms])
+        timed = {index for index, _ in self.histograms} <= self.seconds.keys()
+        return replace(merged, sum=math.fsum(self.seconds.values())) if timed else merged
 
-def _samples(part: Part, query: TrafficQuery, results: Mapping[Read, Rows], source: str) -> Iterator[tuple[Within, Sample]]:
+
+def _samples(part: Part, query: TrafficQuery, results: Mapping[Read, Rows], source: str) -> Iterator[_Seen]:
+    places = _Places(_placer(part, query, part.by))
+    tallies = _counts(part, places, results)
+    for correction, read in zip(part.view.corrections, part.corrections, strict=True):
+        for tally, corrected in _numbers(tallies, places, results[read]):
+            tally.failed += 0.0 if correction.overlap else corrected
+            tally.overlapping += corrected if correction.overlap else 0.0
+    for index, read in enumerate(part.sums):
+        for tally, took in _numbers(tallies, places, results[read]):
+            tally.seconds[index] = tally.seconds.get(index, 0.0) + took
+    # Latencies without counts are of something else than these requests: the same name with another meaning.
+    for index, read in enumerate(part.latencies):
+        for place, observed in _placed(places, results[read]):
+            if place in tallies and isinstance(observed, Histogram):
+                tallies[place].histograms.append((index, observed))
+    for (resource, peer, side, trust, within), tally in tallies.items():
+        success, failure = tally.counts()
+        yield _Seen(Sample(resource, peer, part.direction, side, success, failure, tally.latency(), trust, source), within)
+
+
+def _counts(part: Part, places: _Places, results: Mapping[Read, Rows]) -> dict[Place, _Tally]:
     tallies: defaultdict[Place, _Tally] = defaultdict(_Tally)
-    places = _Places(_placer(part, query, part.latency.by))
     for place, outcome, value in _counted(part, places, results[part.requests]):
         if outcome is Outcome.IGNORE:
             continue
@@ -103,18 +201,23 @@ def _samples(part: Part, query: TrafficQuery, results: Mapping[Read, Rows], sour
         # One series of a family is enough to know both counts: the others, which never moved, do not exist.
         tally.success = (tally.success or 0.0) + (value if outcome is Outcome.SUCCESS else 0.0)
         tally.failure = (tally.failure or 0.0) + (value if outcome is Outcome.FAILURE else 0.0)
-    for correction, read in zip(part.view.corrections, part.corrections, strict=True):
-        for place, corrected in _placed(places, results[read]):
-            if place in tallies and isinstance(corrected, float):
-                tallies[place].failed += 0.0 if correction.overlap else corrected
-                tallies[place].overlapping += corrected if correction.overlap else 0.0
-    for place, observed in _placed(places, results[part.latency]):
-        if isinstance(observed, Histogram):
-            tallies[place].histograms.append(observed)
-    for (resource, peer, side, trust, within), tally in tallies.items():
-        success, failure = tally.counts()
-        latency = merge(tally.histograms) if tally.histograms else None
-        yield within, Sample(resource, peer, part.direction, side, success, failure, latency, trust, source)
+    return dict(tallies)
+
+
+def _numbers(tallies: Mapping[Place, _Tally], places: _Places, rows: Rows) -> Iterator[tuple[_Tally, float]]:
+    """What rows add to places of which the counts are known."""
+    for place, value in _placed(places, rows):
+        if place in tallies and isinstance(value, float):
+            yield tallies[place], value
+
+
+def _connections(part: Part, query: TrafficQuery, results: Mapping[Read, Rows], source: str) -> Iterator[Sample]:
+    """A sample without numbers for whatever had connections in the window."""
+    places = _Places(_placer(part, query, part.by))
+    for place, value in _placed(places, results[part.requests]):
+        if isinstance(value, float) and value > 0:
+            resource, peer, side, trust, _ = place
+            yield Sample(resource, peer, part.direction, side, None, None, None, trust, source)
 
 
 class _Places(dict[tuple[str, ...], Place | None]):
@@ -131,7 +234,7 @@ class _Places(dict[tuple[str, ...], Place | None]):
 
 def _counted(part: Part, places: _Places, rows: Rows) -> Iterator[tuple[Place, Outcome, float]]:
     classify = part.view.classifier(part.requests.by)
-    width = len(part.latency.by)
+    width = len(part.by)
     for values, value in rows.items():
         place = places[values[:width]]
         if place is not None and isinstance(value, float):
@@ -174,6 +277,8 @@ def _placer(part: Part, query: TrafficQuery, by: Sequence[str]) -> Placer:
 
 
 def _wanted(resource: ResourceRef, query: TrafficQuery) -> bool:
+    if resource.kind == JOINED_SERVICE:
+        return any(_wanted(parting, query) for parting in partings(resource))
     if query.name and resource.name != query.name:
         return False
     return not query.namespace or not resource.namespace or resource.namespace == query.namespace

@@ -6,34 +6,37 @@ its snapshots; both give rows by the values of the labels ``Read.by``.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import reduce
+from itertools import chain
 
 from backends.dialects.dialect import Dialect, View
 from backends.dialects.identity import HOST, Identity
-from backends.dialects.matcher import Comparison, Matcher, one_of
+from backends.dialects.matcher import Comparison, Matcher, equal, one_of
 from metrics_api import ANY_WORKLOAD, WORKLOAD_KINDS, Direction, Side, TrafficQuery
 
-__all__ = ["Part", "Read", "Reading", "omissions", "plan", "refusal"]
+__all__ = ["Part", "Read", "Reading", "by_caller", "omissions", "plan", "refusal"]
 
 _PEERS_WHEN_UNNAMED = ("Service", HOST)
 _COARSE = ("Namespace", "Node", "Service")
 
 
 class Reading(Enum):
-    """What a read yields per row: an increase of a counter, or the increase of a histogram."""
+    """What a read yields per row: the increase of a counter, of a histogram, or of the sum of a histogram's observations."""
 
     COUNTER = "counter"
     HISTOGRAM = "histogram"
+    SUM = "sum"
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
     """One read: the increase over the window of ``metrics`` whose series satisfy ``matchers``, summed by the labels ``by``.
 
-    Several counters are added. A histogram is named without ``_bucket``, and ``unit`` is the factor from its unit to seconds.
+    Several counters are added. A histogram is named without ``_bucket`` or ``_sum``, and ``unit`` is the factor from its unit to seconds,
+    in which both it and its sum are given.
     """
 
     reading: Reading
@@ -48,9 +51,13 @@ class Part:
     """One view asked for one direction: the reads, and how to name the two ends of their rows.
 
     ``resource`` are the identities of the end the question is about, ``peer`` those of the other end (empty for totals).
-    ``corrections`` are in the order of the view's. ``within`` are the identities of the workloads, of either end, that a coarser resource
+    ``sides`` are the observers: the value of the view's label, the side, and how much it is trusted, less being better; ``partial`` are the
+    trusts of those that callers may pass by.
+    ``by`` are the labels of the ends, which every read begins with. ``corrections`` are in the order of the view's.
+    ``within`` are the identities of the workloads, of either end, that a coarser resource
     or peer (a namespace, a node, a service) is added up from: which observer counts, and which failures were counted already, can only
-    be told of a workload.
+    be told of a workload. ``strands`` says that they are those of the callee, of the caller and of the service that was called, each of
+    them empty if not needed, because observers are chosen for each of these; ``callers`` that a total is told apart by caller for it.
     """
 
     view: View
@@ -58,23 +65,30 @@ class Part:
     resource: tuple[Identity, ...]
     peer: tuple[Identity, ...]
     sides: tuple[tuple[str, Side, int], ...]
+    by: tuple[str, ...]
     requests: Read
-    latency: Read
+    latencies: tuple[Read, ...]
     corrections: tuple[Read, ...]
+    sums: tuple[Read, ...] = ()
     within: tuple[tuple[Identity, ...], ...] = ()
+    strands: bool = False
+    callers: bool = False
 
     @property
     def reads(self) -> tuple[Read, ...]:
         """Every read of the part."""
-        return (self.requests, self.latency, *self.corrections)
+        return (self.requests, *self.latencies, *self.sums, *self.corrections)
+
+    @property
+    def partial(self) -> frozenset[int]:
+        """The trusts of observers that callers may pass by."""
+        return frozenset(trust for value, _, trust in self.sides if value in self.view.observer.partial)
 
 
 def plan(dialect: Dialect, query: TrafficQuery) -> list[list[Part]]:
     """Stages of parts: a later stage is for when the earlier ones found nothing. Empty when the dialect cannot answer."""
     if not query.edges:
-        sides = (query.side,) if query.side else (Side.SERVER, Side.CLIENT)
-        stages = [_parts(dialect, query, Direction.FROM, (side,)) for side in sides]
-        return [stage for stage in stages if stage]
+        return _totals(dialect, query)
     directions = (query.direction,) if query.direction else (Direction.TO, Direction.FROM)
     parts: list[Part] = []
     for direction in directions:
@@ -86,6 +100,30 @@ def plan(dialect: Dialect, query: TrafficQuery) -> list[list[Part]]:
     return [shared] if told or (parts and query.side is not None and not query.peer_kind) else []
 
 
+def _totals(dialect: Dialect, query: TrafficQuery) -> list[list[Part]]:
+    """Both sides at once, since some workloads are seen by their callers alone.
+
+    Where callers know no more than the name of a workload whose kind its own proxy knows, what they say is kept for when no server
+    knows anything: it could be about a workload of another kind.
+    """
+    if query.side:
+        stages = [_parts(dialect, query, Direction.FROM, (query.side,))]
+    else:
+        servers, clients = (_parts(dialect, query, Direction.FROM, (side,)) for side in (Side.SERVER, Side.CLIENT))
+        exact, vague = (
+            {identity.kind for part in parts for identity in part.resource} & {ANY_WORKLOAD, *WORKLOAD_KINDS}
+            for parts in (servers, clients)
+        )
+        apart = vague == {ANY_WORKLOAD} and bool(exact - vague)
+        stages = [servers, clients] if apart else [_parts(dialect, query, Direction.FROM, (Side.SERVER, Side.CLIENT))]
+    return [stage for stage in stages if stage]
+
+
+def by_caller(dialect: Dialect, query: TrafficQuery) -> list[Part]:
+    """The parts of a total told apart by caller, for when an observer that callers may pass by has seen some of it."""
+    return _parts(dialect, query, Direction.FROM, (query.side,) if query.side else (Side.SERVER, Side.CLIENT), callers=True)
+
+
 def refusal(dialect: Dialect, query: TrafficQuery) -> str | None:
     """Why the dialect can never answer such a query; None when it can."""
     if plan(dialect, query):
@@ -93,7 +131,7 @@ def refusal(dialect: Dialect, query: TrafficQuery) -> str | None:
     kinds = ", ".join(kind for kind in query.kinds)
     reasons = [dialect.reasons[key] for key in (*query.kinds, "edges" if query.edges else "") if key in dialect.reasons]
     if reasons:
-        return f"dialect {dialect.name}: {'; '.join(reasons)}"
+        return f"dialect {dialect.name}: {'; '.join(dict.fromkeys(reasons))}"
     peers = {Direction.TO: " with each callee", Direction.FROM: " with each caller", None: " with each peer"}
     what = f"traffic of {kinds}{peers[query.direction] if query.edges else ''}"
     if query.edges and query.peer_kind:
@@ -110,31 +148,44 @@ def omissions(dialect: Dialect, query: TrafficQuery) -> tuple[str, ...]:
     return tuple(half for half in halves if half is not None)
 
 
-def _parts(dialect: Dialect, query: TrafficQuery, direction: Direction, sides: Sequence[Side]) -> list[Part]:
-    """The parts that see ``query`` in one direction from one of ``sides``, the first being the most trusted."""
-    seen: dict[Hashable, tuple[View, _Ends, tuple[tuple[str, Side, int], ...]]] = {}
+def _parts(
+    dialect: Dialect, query: TrafficQuery, direction: Direction, sides: Sequence[Side], *, callers: bool = False
+) -> list[Part]:
+    """One part per view that can name both ends as asked; the first of several views that read the very same series."""
+    planned: list[Part] = []
     for rank, view in enumerate(dialect.views):
         ends = (view.source, view.destination) if direction is Direction.TO else (view.destination, view.source)
+        # Unless several kinds are wanted, an object of a single kind is named in the first way that works.
         resource = tuple(identity for identity in ends[0] if _asked(identity, query.kinds))
         peer = _peers(ends[1], query) if query.edges else ()
         observed = tuple(
-            (value, side, 100 * sides.index(side) + 10 * rank + order)
+            (value, side, 10_000 * sides.index(side) + 100 * rank + order)
             for order, (value, side) in enumerate(view.observer.sides)
             if side in sides
         )
-        # A view with a fixed source sees some of the callers only, and is no total.
-        partial = bool(view.source) and not any(identity.labels for identity in view.source)
-        if resource and observed and (peer if query.edges else not partial):
-            named = _Ends(resource, peer, _within(resource, ends[0]), _within(peer, ends[1]))
+        if resource and observed and (peer if query.edges else not view.partial):
+            part = _part(view, query, direction, _ends(view, query, direction, resource, peer, callers=callers), observed)
             # Two views may read the very same series for this question: once is enough.
-            read = _part(view, query, direction, named, observed).requests
-            seen.setdefault((read.metrics, frozenset(read.matchers), resource, peer), (view, named, observed))
-    observers = [side for _, _, observed in seen.values() for _, side, _ in observed]
-    several = len(set(observers)) < len(observers)
-    return [
-        _part(view, query, direction, ends if several or any(item.overlap for item in view.corrections) else ends.whole(), observed)
-        for view, ends, observed in seen.values()
-    ]
+            if not any(_repeats(part, earlier) for earlier in planned):
+                planned.append(part)
+    observers = [side for part in planned for _, side, _ in part.sides if part.view.requests]
+    if callers or len(set(observers)) < len(observers):
+        return planned
+    return [part if any(item.overlap for item in part.view.corrections) else _whole(part, query) for part in planned]
+
+
+def _repeats(part: Part, earlier: Part) -> bool:
+    """Whether an earlier part reads all series of this one, and names their ends in the same way."""
+    if (part.view.counters, part.resource, part.peer) != (earlier.view.counters, earlier.resource, earlier.peer):
+        return False
+    matchers, others = set(part.requests.matchers), set(earlier.requests.matchers)
+    if matchers == others:
+        return True
+    label = earlier.view.observer.label
+    told = {equal(label, value) for value, _, _ in earlier.sides}
+    return (
+        bool(label) and matchers - others <= told and others - matchers == {one_of(label, [value for value, _, _ in earlier.sides])}
+    )
 
 
 def _shared(part: Part, parts: Sequence[Part]) -> Part:
@@ -143,17 +194,19 @@ def _shared(part: Part, parts: Sequence[Part]) -> Part:
     Asked for all edges of a mesh, callees and callers are the two ends of the same series: reading them once halves the work.
     """
     twins = [other for other in parts if other.view is part.view]
-    finest = max(twins, key=lambda twin: len(twin.latency.by))
-    common = tuple(matcher for matcher in finest.latency.matchers if all(matcher in twin.latency.matchers for twin in twins))
-    narrowing = {matcher for twin in twins for matcher in twin.latency.matchers if matcher not in common}
+    finest = max(twins, key=lambda twin: len(twin.by))
+    common = tuple(matcher for matcher in finest.requests.matchers if all(matcher in twin.requests.matchers for twin in twins))
+    narrowing = {matcher for twin in twins for matcher in twin.requests.matchers if matcher not in common}
     # Without a label that names an end a row is about nothing and dropped: the few such series may as well be read.
     same_series = all(matcher.comparison is Comparison.NOT_EQUAL and not matcher.value for matcher in narrowing)
-    if not same_series or any(not set(twin.latency.by) <= set(finest.latency.by) for twin in twins):
+    if not same_series or any(not set(twin.by) <= set(finest.by) for twin in twins):
         return part
     return replace(
         part,
+        by=finest.by,
         requests=replace(finest.requests, matchers=common),
-        latency=replace(finest.latency, matchers=common),
+        latencies=tuple(replace(read, matchers=common) for read in finest.latencies),
+        sums=tuple(replace(read, matchers=common) for read in finest.sums),
         corrections=tuple(replace(read, matchers=common) for read in finest.corrections),
     )
 
@@ -192,16 +245,33 @@ def _peers(identities: Sequence[Identity], query: TrafficQuery) -> tuple[Identit
 
 @dataclass(frozen=True, slots=True)
 class _Ends:
-    """The identities of both ends, and of the workloads within each."""
+    """The identities of both ends, and of what is within them: workloads, or strands of the traffic."""
 
     resource: tuple[Identity, ...]
     peer: tuple[Identity, ...]
-    in_resource: tuple[Identity, ...] = ()
-    in_peer: tuple[Identity, ...] = ()
+    within: tuple[tuple[Identity, ...], ...] = ()
+    strands: bool = False
+    callers: bool = False
 
-    def whole(self) -> _Ends:
-        """The same without the workloads within."""
-        return _Ends(self.resource, self.peer)
+
+def _ends(
+    view: View,
+    query: TrafficQuery,
+    direction: Direction,
+    resource: tuple[Identity, ...],
+    peer: tuple[Identity, ...],
+    *,
+    callers: bool,
+) -> _Ends:
+    coarse = any(named and named[0].kind in _COARSE for named in (resource, peer))
+    if view.observer.partial and (coarse or callers):
+        told = callers or query.edges
+        service = tuple(identity for identity in view.destination if identity.kind == "Service")
+        strands = (_workloads(view.destination), _workloads(view.source) if told else (), service if told else ())
+        return _Ends(resource, peer, strands, strands=True, callers=callers)
+    ends = (view.source, view.destination) if direction is Direction.TO else (view.destination, view.source)
+    within = (_within(resource, ends[0]), _within(peer, ends[1]))
+    return _Ends(resource, peer, tuple(filter(None, within)), callers=callers)
 
 
 def _within(named: Sequence[Identity], end: Sequence[Identity]) -> tuple[Identity, ...]:
@@ -212,8 +282,13 @@ def _within(named: Sequence[Identity], end: Sequence[Identity]) -> tuple[Identit
     return workloads or tuple(identity for identity in end if identity.kind == "Service" and identity not in named)
 
 
+def _workloads(end: Sequence[Identity]) -> tuple[Identity, ...]:
+    """The identities that tell workloads apart."""
+    return tuple(identity for identity in end if _asked(identity, WORKLOAD_KINDS)) or tuple(end)
+
+
 def _part(view: View, query: TrafficQuery, direction: Direction, ends: _Ends, sides: tuple[tuple[str, Side, int], ...]) -> Part:
-    named = (*ends.resource, *ends.peer, *ends.in_resource, *ends.in_peer)
+    named = (*ends.resource, *ends.peer, *chain.from_iterable(ends.within))
     labels = dict.fromkeys(label for identity in named for label in identity.labels)
     matchers = [*view.match, *_narrow(ends.resource, query.namespace, query.name)]
     if view.observer.label:
@@ -228,11 +303,20 @@ def _part(view: View, query: TrafficQuery, direction: Direction, ends: _Ends, si
         resource=ends.resource,
         peer=ends.peer,
         sides=sides,
-        requests=Read(Reading.COUNTER, (view.requests,), unique, counted_by),
-        latency=Read(Reading.HISTOGRAM, (view.latency,), unique, by, view.unit),
+        by=by,
+        requests=Read(Reading.COUNTER, view.counters, unique, counted_by),
+        latencies=tuple(Read(Reading.HISTOGRAM, (item.metric,), unique, by, item.unit) for item in view.latencies),
         corrections=tuple(Read(Reading.COUNTER, item.metrics, unique, by) for item in view.corrections),
-        within=tuple(filter(None, (ends.in_resource, ends.in_peer))),
+        sums=tuple(Read(Reading.SUM, (item.metric,), unique, by, item.unit) for item in view.latencies if query.sums),
+        within=ends.within,
+        strands=ends.strands,
+        callers=ends.callers,
     )
+
+
+def _whole(part: Part, query: TrafficQuery) -> Part:
+    """The part without the workloads within."""
+    return _part(part.view, query, part.direction, _Ends(part.resource, part.peer), part.sides)
 
 
 def _narrow(identities: Sequence[Identity], namespace: str, name: str) -> list[Matcher]:

@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from statistics import median
 from types import TracebackType
 from typing import Self
 
-from backends.dialects import Read, Reading, Rows, equal, interpret, omissions, plan, refusal
+from backends.dialects import Consultation, Dialect, Read, Reading, Rows, combined, equal, refusal
+from backends.dialects.overrides import override
 from backends.prometheus.client import UNREADABLE, PrometheusClient
+from backends.prometheus.diagnosis import diagnose
 from backends.prometheus.promql import HistogramForm, query_of, selector
+from backends.prometheus.ranges import Ranges, one_by_one
+from backends.prometheus.recognition import candidates, recognise
 from backends.prometheus.rows import rows_of
 from backends.prometheus.settings import PrometheusSettings
-from metrics_api import Answer, BackendError, BackendProtocolError, TrafficQuery, aside, format_duration, together
+from metrics_api import (
+    Answer,
+    BackendError,
+    BackendProtocolError,
+    BackendRefused,
+    Span,
+    TrafficQuery,
+    Window,
+    aside,
+    format_duration,
+    together,
+)
+from metrics_api.diagnosis import Diagnosis
 
 __all__ = ["PrometheusBackend"]
 
@@ -25,29 +43,57 @@ logger = logging.getLogger(__name__)
 _FACTS_KEPT = 300.0
 """Seconds for which what was learnt about a store is believed: whether it keeps native histograms, how often it scrapes."""
 
+_HOURS_KEPT = 48
+"""For how many hours it is remembered which dialects were recognised in them."""
+
+_FIRST_LOOK = 5.0
+"""Seconds that starting waits for a store to show its dialects; it is asked again with the first question."""
+
 _SILENCE_KEPT = 30.0
 """Seconds for which it is believed that there is nothing to learn."""
 
 
 class PrometheusBackend:
-    """Answers queries out of one Prometheus-compatible store, in one dialect."""
+    """Answers queries out of one Prometheus-compatible store, in one dialect, or in those that the store turns out to keep."""
 
     def __init__(self, settings: PrometheusSettings) -> None:
         self._settings = settings
         self._client = PrometheusClient(settings)
-        self._facts: dict[str, tuple[float, float]] = {}
+        self._facts: dict[tuple[str, int], tuple[float, float]] = {}
+        self._recognised: dict[int, tuple[tuple[Dialect, ...], float]] = {}
 
     @property
     def name(self) -> str:
         """The name it has in the configuration."""
         return self._settings.name
 
+    @property
+    def dialects(self) -> tuple[Dialect, ...]:
+        """The dialects it answers in: the configured one, or those recognised of late."""
+        if self._settings.dialect is not None:
+            return (self._settings.dialect,)
+        return self._recognised[max(self._recognised)][0] if self._recognised else ()
+
     def refusal(self, query: TrafficQuery) -> str | None:
-        """Why the dialect can never answer such a query; None when it can."""
-        return refusal(self._settings.dialect, query)
+        """Why no dialect of the store can ever answer such a query; None when one can, or when none is recognised yet."""
+        refusals = [refusal(dialect, query) for dialect in self.dialects]
+        told = [reason for reason in refusals if reason is not None]
+        return "; ".join(told) if told and len(told) == len(refusals) else None
+
+    async def diagnose(self, window: Window) -> Diagnosis:
+        """Examine the store for questions about ``window``; it need not be open."""
+        return await diagnose(self._settings, window)
 
     async def __aenter__(self) -> Self:
         await self._client.__aenter__()
+        if self._settings.dialect is None:
+            try:
+                async with asyncio.timeout(_FIRST_LOOK):
+                    await self.find_dialects(int(time.time()))
+            except TimeoutError:
+                logger.warning('source "%s" cannot tell its dialects yet: it does not answer', self.name)
+            except BackendError as error:
+                logger.warning("cannot tell its dialects yet: %s", error.message)
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -55,27 +101,67 @@ class PrometheusBackend:
 
     async def answer(self, query: TrafficQuery) -> Answer:
         """The samples for a query. Raises :class:`metrics_api.errors.BackendError`."""
-        warnings: dict[str, None] = {}
-        for stage in plan(self._settings.dialect, query):
-            reads = dict.fromkeys(read for part in stage for read in part.reads)
-            results, said = await self._read(list(reads), query)
-            warnings |= dict.fromkeys(said)
-            size = sum(len(rows) for rows in results.values())
-            samples = await aside(size, partial(interpret, stage, query, results, self.name))
-            if samples:
-                break
-        else:
-            samples = ()
+        dialects = await self.find_dialects(query.instant)
+        able = [dialect for dialect in dialects if refusal(dialect, query) is None]
+        consultations = [Consultation(dialect, query, self.name) for dialect in able]
+        said = await together(*(self._consult(consultation, query) for consultation in consultations))
+        warnings = dict.fromkeys(text for texts in said for text in texts)
         incomplete = bool(warnings)
-        warnings |= dict.fromkeys(f'source "{self.name}": {text}' for text in omissions(self._settings.dialect, query))
-        if (hint := await self._too_short(query)) is not None:
+        samples, told = combined(consultations)
+        warnings |= dict.fromkeys(told)
+        if (hint := await self._too_short(dialects[0], query)) is not None:
             warnings[hint] = None
         return Answer(samples, query.instant, query.window, tuple(warnings), incomplete=incomplete)
 
-    async def _read(self, reads: list[Read], query: TrafficQuery) -> tuple[Mapping[Read, Rows], list[str]]:
-        outcomes = await together(*(self._one(read, query) for read in reads))
-        results = {read: rows for read, (rows, _) in zip(reads, outcomes, strict=True)}
-        return results, [text for _, said in outcomes for text in said]
+    async def history(self, query: TrafficQuery, span: Span) -> tuple[Answer, ...]:
+        """An answer for each instant of a span. Raises :class:`metrics_api.errors.BackendError`."""
+        # Its answers tell what kind of store it is.
+        await self._client.query("vector(1)", span.end)
+        if self._client.is_victoria_metrics:
+            return await one_by_one(self.answer, query, span)
+        dialects = await self.find_dialects(span.end)
+        able = [dialect for dialect in dialects if refusal(dialect, query) is None]
+        hint = await self._too_short(dialects[0], replace(query, instant=span.end))
+        return await Ranges(self.name, self._client, query).history(able, span, [hint] if hint is not None else [])
+
+    async def find_dialects(self, instant: int) -> tuple[Dialect, ...]:
+        """The dialects to answer in, looked for from time to time if none is configured.
+
+        Raises :class:`metrics_api.errors.BackendError`: of the store, or because it keeps nothing that is known here.
+        """
+        if self._settings.dialect is not None:
+            return (self._settings.dialect,)
+        # What was kept long ago says nothing about now.
+        hour, now = instant // 3600, time.monotonic()
+        found, until = self._recognised.get(hour, ((), 0.0))
+        if now < until:
+            return found
+        found = await recognise(self._client, instant, self._candidates())
+        if not found:
+            raise BackendRefused(
+                self.name,
+                "keeps no metrics of a mesh that is known here: is the mesh scraped into it? "
+                '"trafficmetrics doctor" says what was looked for; a scheme of your own needs a dialect file',
+            )
+        if found != self.dialects:
+            logger.info('source "%s" keeps %s', self.name, ", ".join(dialect.name for dialect in found))
+        self._recognised[hour] = found, now + _FACTS_KEPT
+        if len(self._recognised) > _HOURS_KEPT:
+            del self._recognised[min(self._recognised)]
+        return found
+
+    def _candidates(self) -> list[Dialect]:
+        return [override(dialect, self._settings.overrides, where_possible=True) for dialect in candidates()]
+
+    async def _consult(self, consultation: Consultation, query: TrafficQuery) -> list[str]:
+        """Read until the consultation knows enough; returns what the store warned of."""
+        warnings: list[str] = []
+        while reads := consultation.reads:
+            outcomes = await together(*(self._one(read, query) for read in reads))
+            results = {read: rows for read, (rows, _) in zip(reads, outcomes, strict=True)}
+            warnings += [text for _, said in outcomes for text in said]
+            await aside(sum(len(rows) for rows in results.values()), partial(consultation.take, results))
+        return warnings
 
     async def _one(self, read: Read, query: TrafficQuery) -> tuple[Rows, list[str]]:
         form = await self._form(read, query.instant)
@@ -90,15 +176,15 @@ class PrometheusBackend:
 
     async def _form(self, read: Read, instant: int) -> HistogramForm:
         """How the store keeps a histogram: asking for both forms costs, so the native one is asked for where it exists."""
-        if read.reading is not Reading.HISTOGRAM:
+        if read.reading is Reading.COUNTER:
             return HistogramForm.CLASSIC
         (metric,) = read.metrics
-        found = await self._fact(f"native {metric}", lambda: self._count(metric, instant))
+        found = await self._fact(f"native {metric}", instant, lambda: self._count(metric, instant))
         return HistogramForm.BOTH if found else HistogramForm.CLASSIC
 
-    async def _too_short(self, query: TrafficQuery) -> str | None:
+    async def _too_short(self, dialect: Dialect, query: TrafficQuery) -> str | None:
         """A hint when the window holds fewer than the two samples that an increase needs."""
-        interval = self._settings.scrape_interval or await self._interval(query.instant)
+        interval = self._settings.scrape_interval or await self._interval(dialect, query.instant)
         if query.window.seconds >= 2 * interval:
             return None
         return (
@@ -106,10 +192,11 @@ class PrometheusBackend:
             f"the shortest useful one is {format_duration(2 * interval)}"
         )
 
-    async def _interval(self, instant: int) -> int:
+    async def _interval(self, dialect: Dialect, instant: int) -> int:
         """Seconds between two samples of a series of requests, as they are; 0 while that is not known."""
-        view = self._settings.dialect.views[0]
-        return int(await self._fact("interval", lambda: self._measure(selector(view.requests, view.match), instant)))
+        view = dialect.views[0]
+        series = " or ".join(selector(metric, view.match) for metric in view.counters)
+        return int(await self._fact(f"interval {dialect.name}", instant, lambda: self._measure(series, instant)))
 
     async def _measure(self, series: str, instant: int) -> float:
         """Any one series tells: the median of the distances between its latest samples."""
@@ -124,10 +211,11 @@ class PrometheusBackend:
     async def _count(self, metric: str, instant: int) -> float:
         return float(len((await self._client.query(f"count({metric})", instant)).series))
 
-    async def _fact(self, name: str, learn: Callable[[], Awaitable[float]]) -> float:
+    async def _fact(self, name: str, instant: int, learn: Callable[[], Awaitable[float]]) -> float:
         """What a small query tells of the store, remembered; 0 when it tells nothing, which is believed for a short time only."""
-        now = time.monotonic()
-        value, until = self._facts.get(name, (0.0, 0.0))
+        # What was kept long ago says nothing about now.
+        key, now = (name, instant // 3600), time.monotonic()
+        value, until = self._facts.get(key, (0.0, 0.0))
         if now < until:
             return value
         try:
@@ -135,5 +223,7 @@ class PrometheusBackend:
         except BackendError as error:
             logger.info("%s, asked for %s", error.message, name)
             value = 0.0
-        self._facts[name] = (value, now + (_FACTS_KEPT if value else _SILENCE_KEPT))
+        # Of facts that are of no use any more there would be as many as hours were asked about.
+        self._facts = {known: fact for known, fact in self._facts.items() if fact[1] > now}
+        self._facts[key] = (value, now + (_FACTS_KEPT if value else _SILENCE_KEPT))
         return value

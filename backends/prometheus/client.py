@@ -17,7 +17,7 @@ import aiohttp
 import msgspec
 
 from backends.prometheus.settings import PrometheusSettings
-from metrics_api import BackendProtocolError, BackendRefused, BackendTimeout, BackendUnavailable
+from metrics_api import BackendProtocolError, BackendRefused, BackendTimeout, BackendUnavailable, Span
 
 __all__ = ["UNREADABLE", "Elements", "NativeHistogram", "PrometheusClient", "Series", "Vector"]
 
@@ -26,7 +26,10 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _INFO = "PromQL info:"
+_VICTORIA_METRICS = "X-Server-Hostname"
 _LARGEST_ANSWER = 1 << 30
+_LARGEST_REMARK = 1 << 20
+"""Bytes read of what a store says of itself."""
 
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What decoding raises when a store sends something that is not the protocol."""
@@ -81,19 +84,45 @@ class Vector:
 
 @dataclass(frozen=True, slots=True)
 class Elements:
-    """The result of an instant query as JSON, one text for each of its series: there may be millions, too many to decode at once."""
+    """The result of a query as JSON, one text for each of its series: there may be millions, too many to decode at once."""
 
     texts: list[msgspec.Raw]
     warnings: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One query on its way: the part of the API it is for, what goes with it, the shape of its result, and what could make it lighter."""
+
+    promql: str
+    path: str
+    parameters: Mapping[str, str]
+    shape: str
+    lighter: str = "fewer namespaces or a shorter window"
+
+    @classmethod
+    def at(cls, promql: str, instant: int, shape: str = "vector") -> _Call:
+        return cls(promql, "/api/v1/query", {"time": str(instant)}, shape)
+
+    @classmethod
+    def over(cls, promql: str, span: Span) -> _Call:
+        moments = {"start": str(span.start), "end": str(span.end), "step": str(span.step)}
+        return cls(promql, "/api/v1/query_range", moments, "matrix", "fewer namespaces, a shorter time or a longer step")
+
+
 class PrometheusClient:
-    """Instant queries to one store, over one pool of connections; open and close it as an async context manager."""
+    """Queries to one store, over one pool of connections; open and close it as an async context manager."""
 
     def __init__(self, settings: PrometheusSettings) -> None:
         self._settings = settings
         self._session: aiohttp.ClientSession | None = None
         self._slots = asyncio.Semaphore(settings.concurrency)
+        self._is_victoria_metrics = False
+
+    @property
+    def is_victoria_metrics(self) -> bool:
+        """Whether the store has said that it is a VictoriaMetrics, as every answer of one does (lib/httpserver/httpserver.go there)."""
+        return self._is_victoria_metrics
 
     async def __aenter__(self) -> Self:
         # Reading the trusted certificates of the system blocks.
@@ -120,29 +149,61 @@ class PrometheusClient:
 
     async def elements(self, promql: str, instant: int) -> Elements:
         """As :meth:`query`; the caller decodes the series, and must expect :data:`UNREADABLE` from that."""
-        envelope, result = await self._result(promql, instant, "vector")
+        return await self._elements(_Call.at(promql, instant))
+
+    async def elements_over(self, promql: str, span: Span) -> Elements:
+        """The matrix of ``promql`` at the instants of ``span``. Errors are those of :meth:`query`, and :data:`UNREADABLE` as above."""
+        return await self._elements(_Call.over(promql, span))
+
+    async def _elements(self, call: _Call) -> Elements:
+        envelope, result = await self._result(call)
         return Elements(result, tuple(text for text in envelope.warnings or () if not text.startswith(_INFO)))
 
     async def sample_times(self, promql: str, instant: int) -> list[float]:
         """When the samples of the one series that ``promql``, a range selector, selects were taken; Unix seconds."""
-        _, result = await self._result(promql, instant, "matrix")
+        _, result = await self._result(_Call.at(promql, instant, "matrix"))
         series = self._decoded(_decode_samples, result)
         return [moment for moment, _ in series[0].values] if series else []
 
-    async def _result(self, promql: str, instant: int, shape: str) -> tuple[_Envelope, list[msgspec.Raw]]:
+    async def samples(self, promql: str, instant: int) -> list[list[tuple[float, str]]]:
+        """The samples of each series that ``promql``, a range selector, selects: when, in Unix seconds, and what."""
+        _, result = await self._result(_Call.at(promql, instant, "matrix"))
+        return [series.values for series in self._decoded(_decode_samples, result)]
+
+    async def get(self, path: str) -> tuple[int, Mapping[str, str], bytes | bytearray]:
+        """Status, headers and body of another part of the API, as in ``/api/v1/status/buildinfo``; not every store has every part.
+
+        Raises :class:`metrics_api.errors.BackendError` when there is no answer at all.
+        """
+        if self._session is None:
+            raise BackendUnavailable(self._settings.name, "is closed")
+        credentials = self._settings.credentials
+        async with (
+            self._slots,
+            self._failures(),
+            self._session.get(
+                f"{self._settings.url}{path}",
+                params=dict(self._settings.params),
+                headers=await asyncio.to_thread(credentials.headers) if credentials.in_files else credentials.headers(),
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=self._settings.timeout),
+            ) as response,
+        ):
+            return response.status, response.headers, await response.content.read(_LARGEST_REMARK)
+
+    async def _result(self, call: _Call) -> tuple[_Envelope, list[msgspec.Raw]]:
         async with self._slots, self._failures():
-            status, headers, body = await self._post(
-                {"query": promql, "time": str(instant), "timeout": f"{self._settings.timeout}s"}
-            )
-        envelope = self._envelope(status, headers, body)
+            status, headers, body = await self._post(call)
+        self._is_victoria_metrics = self._is_victoria_metrics or _VICTORIA_METRICS in headers
+        envelope = self._envelope(call, status, headers, body)
         if envelope.status != "success":
-            raise self._refused(status, envelope, promql)
+            raise self._refused(status, envelope, call)
         if envelope.infos:
             logger.debug("source %s remarks: %s", self._settings.name, "; ".join(envelope.infos))
         data = envelope.data or _Data()
-        if data.resultType != shape:
+        if data.resultType != call.shape:
             what = f"a {data.resultType}" if data.resultType else "nothing"
-            raise BackendProtocolError(self._settings.name, f"answered {what} where a {shape} was asked for")
+            raise BackendProtocolError(self._settings.name, f"answered {what} where a {call.shape} was asked for")
         return envelope, data.result
 
     def _decoded(self, decode: Callable[[msgspec.Raw], T], texts: list[msgspec.Raw]) -> list[T]:
@@ -151,15 +212,16 @@ class PrometheusClient:
         except UNREADABLE as error:
             raise BackendProtocolError(self._settings.name, f"answered a result that cannot be read: {error}") from error
 
-    async def _post(self, form: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes | bytearray]:
+    async def _post(self, call: _Call) -> tuple[int, Mapping[str, str], bytes | bytearray]:
         if self._session is None:
             raise BackendUnavailable(self._settings.name, "is closed")
-        # VictoriaMetrics moves instant queries near now back by its latency offset, 30 s, unless told not to cache.
-        # Stores that do not know the parameter ignore it.
-        data = {"nocache": "1", **self._settings.params, **form}
+        # VictoriaMetrics moves instant queries near now back by its latency offset, 30 s, and the instants of ranges to multiples of the
+        # step, unless told not to cache. Stores that do not know the parameter ignore it.
+        told = {"query": call.promql, **call.parameters, "timeout": f"{self._settings.timeout}s"}
+        data = {"nocache": "1", **self._settings.params, **told}
         credentials = self._settings.credentials
         async with self._session.post(
-            f"{self._settings.url}/api/v1/query",
+            f"{self._settings.url}{call.path}",
             data=data,
             headers=await asyncio.to_thread(credentials.headers) if credentials.in_files else credentials.headers(),
             allow_redirects=False,
@@ -169,7 +231,7 @@ class PrometheusClient:
             async for chunk in response.content.iter_any():
                 body += chunk
                 if len(body) > _LARGEST_ANSWER:
-                    raise BackendProtocolError(self._settings.name, "sent more than 1 GiB for one query; ask for fewer namespaces")
+                    raise BackendProtocolError(self._settings.name, f"sent more than 1 GiB for one query; ask for {call.lighter}")
             return response.status, response.headers, body
 
     @asynccontextmanager
@@ -198,7 +260,7 @@ class PrometheusClient:
             hint = "; if it asks for a certificate of ours, check tls.certFile" if url.startswith("https") else ""
             raise BackendUnavailable(name, f"the connection to {url} failed: {type(error).__name__}{hint}") from error
 
-    def _envelope(self, status: int, headers: Mapping[str, str], body: bytes | bytearray) -> _Envelope:
+    def _envelope(self, call: _Call, status: int, headers: Mapping[str, str], body: bytes | bytearray) -> _Envelope:
         name, url = self._settings.name, self._settings.url
         if status in (401, 403):
             raise BackendRefused(
@@ -212,7 +274,7 @@ class PrometheusClient:
             return _decode_envelope(body)
         except UNREADABLE as error:
             if status == 404:
-                raise BackendRefused(name, f"has no query API at {url}/api/v1/query (HTTP 404); does url lack a prefix?") from error
+                raise BackendRefused(name, f"has no query API at {url}{call.path} (HTTP 404); does url lack a prefix?") from error
             if status >= 500:
                 raise BackendUnavailable(name, f"failed (HTTP {status})", retry_after=_retry_after(headers)) from error
             kind = headers.get("Content-Type", "no content type").partition(";")[0]
@@ -220,16 +282,16 @@ class PrometheusClient:
             what = "half a document" if truncated else f"{kind} that is not the query API's JSON"
             raise BackendProtocolError(name, f"answered {what} (HTTP {status}); does url point to a Prometheus?") from error
 
-    def _refused(self, status: int, envelope: _Envelope, promql: str) -> Exception:
+    def _refused(self, status: int, envelope: _Envelope, call: _Call) -> Exception:
         name, reason = self._settings.name, envelope.errorType or f"HTTP {status}"
         # The text of an error quotes the query: it is for the log, not for whoever asked.
-        logger.warning("source %s failed a query: %s: %s; query=%s", name, reason, envelope.error, promql)
+        logger.warning("source %s failed a query: %s: %s; query=%s", name, reason, envelope.error, call.promql)
         if envelope.errorType in ("timeout", "canceled"):
-            return BackendTimeout(name, "gave up on a query that took too long; ask for fewer objects or a shorter window")
+            return BackendTimeout(name, f"gave up on a query that took too long; ask for {call.lighter}")
         if envelope.errorType == "unavailable" or status >= 500:
             return BackendUnavailable(name, f"failed ({reason})")
         if "too many samples" in envelope.error:
-            return BackendRefused(name, "would have to load too many samples; ask for fewer namespaces or a shorter window")
+            return BackendRefused(name, f"would have to load too many samples; ask for {call.lighter}")
         return BackendRefused(name, f"rejected a query ({reason}); the log of the server has it")
 
 

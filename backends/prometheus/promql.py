@@ -28,6 +28,8 @@ def query_of(read: Read, window: Window, form: HistogramForm = HistogramForm.CLA
     span = f"{window.seconds}s"
     if read.reading is Reading.HISTOGRAM:
         return _histogram(read, span, form)
+    if read.reading is Reading.SUM:
+        return _sum(read, span, form)
     if len(read.metrics) == 1:
         return f"sum by ({_labels(read.by)}) ({_increase(read.metrics[0], read.matchers, span)})"
     # The mark keeps series of different counters apart that have the same labels otherwise.
@@ -47,6 +49,15 @@ def _histogram(read: Read, span: str, form: HistogramForm) -> str:
     # A series kept in both forms must count once: its native form is the finer one.
     native = _increase(metric, read.matchers, span)
     return f"sum by ({by}) ({classic} unless ignoring (le) {native}) or sum by ({_labels(read.by)}) ({native})"
+
+
+def _sum(read: Read, span: str, form: HistogramForm) -> str:
+    (metric,) = read.metrics
+    sums = _increase(f"{metric}_sum", read.matchers, span)
+    if form is HistogramForm.BOTH:
+        # What is kept in both forms has the same labels in both, and counts once.
+        sums = f"{sums} or histogram_sum({_increase(metric, read.matchers, span)})"
+    return f"sum by ({_labels(read.by)}) ({sums})"
 
 
 def _increase(metric: str, matchers: Sequence[Matcher], span: str) -> str:

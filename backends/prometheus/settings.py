@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from backends.dialects import Dialect, read_dialect
+from backends.dialects import Dialect
+from backends.dialects.configured import read_configured
+from backends.dialects.overrides import Overrides
 from backends.transport import KEYS as TRANSPORT_KEYS
 from backends.transport import Credentials, TlsSettings, read_credentials, read_tls
 from metrics_api import parse_duration
@@ -19,6 +21,7 @@ KEYS = (
     "type",
     "url",
     "dialect",
+    "overrides",
     "timeout",
     *TRANSPORT_KEYS,
     "params",
@@ -31,6 +34,7 @@ KEYS = (
 class PrometheusSettings:
     """One Prometheus source.
 
+    ``dialect`` is None where the store is to be asked what it keeps; otherwise the ``overrides`` are in it already.
     ``url`` without the ``/api/v1``, with the prefix if the store has one (Mimir: ``…/prometheus``). ``timeout`` is seconds for one query.
     ``params`` go with every query (Thanos: ``partial_response``, ``dedup``; VictoriaMetrics: ``extra_label``).
     ``scrape_interval`` is seconds between two samples of a series, 0 to ask the store. ``concurrency`` bounds queries under way.
@@ -38,28 +42,40 @@ class PrometheusSettings:
 
     name: str
     url: str
-    dialect: Dialect
+    dialect: Dialect | None
     timeout: int = 10
     credentials: Credentials = field(default_factory=Credentials)
     tls: TlsSettings = field(default_factory=TlsSettings)
     params: Mapping[str, str] = field(default_factory=dict)
     scrape_interval: int = 0
     concurrency: int = 16
+    overrides: Overrides = field(default_factory=Overrides)
 
 
 def read_settings(node: Node, name: str) -> PrometheusSettings | None:
     """Settings from an entry of ``backends``; mistakes go to the node's problems, and None says that there were too many."""
-    entries = node.mapping(KEYS, required=("url", "dialect"))
-    dialect = read_dialect(entries["dialect"]) if "dialect" in entries else None
+    entries = node.mapping(KEYS, required=("url",))
+    configured = read_configured(entries, auto=True)
     url = entries["url"].read(_url, "") if "url" in entries else ""
     timeout = entries["timeout"].read(_whole_seconds, 10) if "timeout" in entries else 10
     credentials, tls = read_credentials(node, entries, name), read_tls(entries)
     params = entries["params"].text_mapping() if "params" in entries else {}
     interval = entries["scrapeInterval"].read(_whole_seconds, 0) if "scrapeInterval" in entries else 0
     concurrency = entries["concurrency"].integer(1, 256, 16) if "concurrency" in entries else 16
-    if dialect is None or not url:
+    if configured is None or not url:
         return None
-    return PrometheusSettings(name, url, dialect, timeout, credentials, tls, params, interval, concurrency)
+    return PrometheusSettings(
+        name=name,
+        url=url,
+        dialect=configured.dialect,
+        timeout=timeout,
+        credentials=credentials,
+        tls=tls,
+        params=params,
+        scrape_interval=interval,
+        concurrency=concurrency,
+        overrides=configured.overrides,
+    )
 
 
 def _url(text: str) -> str:

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from types import TracebackType
 from typing import Self
 
-from backends.dialects import Part, interpret, omissions, plan, refusal
+from backends.dialects import Consultation, refusal
+from backends.scrape.diagnosis import diagnose
 from backends.scrape.evaluate import Evaluation
 from backends.scrape.loop import ScrapeLoop, Watch
+from backends.scrape.recall import recall
 from backends.scrape.selection import Selections
 from backends.scrape.settings import ScrapeSettings
 from backends.scrape.snapshots import Reach
-from metrics_api import Answer, BackendUnavailable, Sample, TrafficQuery, Window, format_duration
+from metrics_api import Answer, BackendForgot, BackendUnavailable, Span, TrafficQuery, Window, format_duration, timestamp
+from metrics_api.diagnosis import Diagnosis
 
 __all__ = ["ScrapeBackend"]
 
 _SERIES_AT_A_TIME = 20_000
 """How many series are looked at before other tasks get their turn: some milliseconds."""
+
+_PAST = 60.0
+"""Seconds after which an instant is past for certain: that nothing was scraped by then is no matter of having begun just now."""
 
 _MOST_NAMED = 3
 """How many failing targets a message names."""
@@ -44,6 +51,10 @@ class ScrapeBackend:
         """Why the dialect can never answer such a query; None when it can."""
         return refusal(self._settings.dialect, query)
 
+    async def diagnose(self, window: Window) -> Diagnosis:
+        """Scrape each target once and examine what they expose, for questions about ``window``; it need not be open."""
+        return await diagnose(self._settings, window)
+
     async def __aenter__(self) -> Self:
         await self._loop.__aenter__()
         return self
@@ -57,35 +68,35 @@ class ScrapeBackend:
             self._selections.forget(history)
         window = self._covered(query)
         failing = self._failing()
-        samples = await self._samples(query, window)
-        lacking = [f'source "{self.name}": {text}' for text in omissions(self._settings.dialect, query)]
-        hints = [*lacking, *self._too_short(query), *self._too_long(query, window)]
-        return Answer(samples, query.instant, window, (*failing, *hints), incomplete=bool(failing))
+        consultation = Consultation(self._settings.dialect, query, self.name)
+        await self._consult(consultation, query.instant - window.seconds, query.instant)
+        hints = [*consultation.warnings, *self._too_short(query), *self._too_long(query, window)]
+        return Answer(consultation.samples, query.instant, window, (*failing, *hints), incomplete=bool(failing))
 
-    async def _samples(self, query: TrafficQuery, window: Window) -> tuple[Sample, ...]:
-        for stage in plan(self._settings.dialect, query):
-            evaluation = Evaluation(dict.fromkeys(read for part in stage for read in part.reads), self._selections)
+    async def history(self, query: TrafficQuery, span: Span) -> tuple[Answer, ...]:
+        """An answer for each instant of a span, as far as it is remembered. Raises :class:`metrics_api.errors.BackendUnavailable`."""
+        return await recall(self.name, self.answer, query, span)
+
+    async def _consult(self, consultation: Consultation, start: int, end: int) -> None:
+        """Answer it out of what was scraped in a window."""
+        while reads := consultation.reads:
+            evaluation = Evaluation(reads, self._selections)
             looked_at, turns = 0, 1
             for history in self._loop.histories:
                 # All reads see the same cut of a target: a scrape that ends meanwhile cannot make counts and latencies disagree.
-                looked_at += evaluation.add(history.cut(query.instant - window.seconds, query.instant))
+                looked_at += evaluation.add(history.cut(start, end))
                 if looked_at >= turns * _SERIES_AT_A_TIME:
                     turns += 1
                     await asyncio.sleep(0)
             if looked_at < _SERIES_AT_A_TIME:
-                samples = self._interpreted(stage, query, evaluation)
+                consultation.take(evaluation.results)
             else:
-                samples = await asyncio.to_thread(self._interpreted, stage, query, evaluation)
-            if samples:
-                return samples
-        return ()
-
-    def _interpreted(self, stage: list[Part], query: TrafficQuery, evaluation: Evaluation) -> tuple[Sample, ...]:
-        return interpret(stage, query, evaluation.results, self.name)
+                await asyncio.to_thread(lambda found: consultation.take(found.results), evaluation)
 
     def _covered(self, query: TrafficQuery) -> Window:
         """The window that numbers can be given for: the one asked for, or less if history is shorter than that."""
         reaches = [reach for history in self._loop.histories if (reach := history.reach(query.instant)) is not None]
+        self._require_memory(query, reaches)
         self._require_some(query, reaches)
         known = query.instant - min(reach.first for reach in reaches)
         longest = self._settings.longest_window
@@ -93,6 +104,17 @@ class ScrapeBackend:
             return query.window
         # The window is open on the left, and the oldest snapshot lies in it.
         return Window(min(query.window.seconds, longest, max(1, math.floor(known) + 1)))
+
+    def _require_memory(self, query: TrafficQuery, reaches: list[Reach]) -> None:
+        """BackendForgot when what is known begins after a past instant that is asked about."""
+        began = min((reach.first for history in self._loop.histories if (reach := history.reach(math.inf))), default=None)
+        if began is None or query.instant > time.time() - _PAST or any(reach.scrapes > 1 for reach in reaches):
+            return
+        raise BackendForgot(
+            self.name,
+            f"keeps nothing of {timestamp(query.instant)}: what it has scraped begins at {timestamp(math.ceil(began))}, "
+            f'and it keeps {format_duration(self._settings.longest_window)}, which "longestWindow" sets',
+        )
 
     def _require_some(self, query: TrafficQuery, reaches: list[Reach]) -> None:
         """BackendUnavailable when nothing is known of the window: an empty answer would say that there was no traffic."""

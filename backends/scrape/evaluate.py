@@ -27,7 +27,7 @@ class Evaluation:
         self._counters: list[tuple[Read, Select, Counts]] = []
         self._histograms: list[tuple[Read, Select, Sums]] = []
         for read in reads:
-            if read.reading is Reading.COUNTER:
+            if read.reading is not Reading.HISTOGRAM:
                 self._counters.append((read, selections.of(read), {}))
             else:
                 self._histograms.append((read, selections.of(read), {}))
@@ -57,7 +57,7 @@ class Evaluation:
     @property
     def results(self) -> dict[Read, Rows]:
         """The rows of every read. Reads nothing but what was added, so that another thread may ask for it."""
-        rows: dict[Read, Rows] = {read: _rows(counts) for read, _, counts in self._counters}
+        rows: dict[Read, Rows] = {read: _rows(counts, read.unit) for read, _, counts in self._counters}
         return rows | {read: _histogram_rows(sums, read.unit) for read, _, sums in self._histograms}
 
 
@@ -94,8 +94,8 @@ def _accumulate(sums: Sums, key: Key, layout: Layout, values: list[float | None]
         sums[key, layout] = known if held is None else list(map(add, held, known))
 
 
-def _rows(counts: Counts) -> Rows:
-    return {key: value for key, value in counts.items() if 0 <= value < math.inf}
+def _rows(counts: Counts, unit: float) -> Rows:
+    return {key: value * unit for key, value in counts.items() if 0 <= value < math.inf}
 
 
 def _histogram_rows(sums: Sums, unit: float) -> Rows:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from backends.dialects import Matcher, Read, Reading
 from backends.scrape.series import Labels, SeriesIndex
 from backends.scrape.snapshots import History
+from backends.scrape.vocabulary import SUM
 
 __all__ = ["Key", "Layout", "Selection", "Selections"]
 
@@ -99,8 +100,8 @@ def _select(read: Read, series: SeriesIndex) -> Selection:
 
     keys: list[Key] = []
     slots: list[int] = []
-    if read.reading is Reading.COUNTER:
-        for metric in read.metrics:
+    if read.reading is not Reading.HISTOGRAM:
+        for metric in read.metrics if read.reading is Reading.COUNTER else [name + SUM for name in read.metrics]:
             for labels, held in series.counters.get(metric, {}).items():
                 if matching(labels):
                     keys += [key_of(labels)] * len(held)

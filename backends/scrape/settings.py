@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from backends.dialects import Dialect, read_dialect
+from backends.dialects import Dialect
+from backends.dialects.configured import read_configured
+from backends.dialects.overrides import Overrides
 from backends.scrape.targets import Target, address, label_name, target_path
 from backends.transport import KEYS as TRANSPORT_KEYS
 from backends.transport import Credentials, TlsSettings, read_credentials, read_tls
@@ -18,6 +20,7 @@ KEYS = (
     "name",
     "type",
     "dialect",
+    "overrides",
     "interval",
     "timeout",
     "longestWindow",
@@ -41,10 +44,11 @@ _SHORTEST, _LONGEST = 0.1, 3600.0
 class ScrapeSettings:
     """One scrape source.
 
-    ``interval`` is seconds between two scrapes of a target, ``timeout`` seconds for one. ``longest_window`` is seconds of history
-    kept. ``path`` and ``scheme`` hold for targets that do not say otherwise. ``series_limit`` bounds the series of all targets
-    together: at 60 samples (``longest_window / interval``) one takes 0.9 KiB with Envoy's names, 1.7 KiB
-    with Istio's long ones. ``concurrency`` bounds scrapes under way.
+    ``dialect`` has the overrides of the configuration in it. ``interval`` is seconds between two scrapes of a target, ``timeout``
+    seconds for one. ``longest_window`` is seconds of history kept. ``path`` and ``scheme`` hold for targets that do not say otherwise.
+    ``series_limit`` bounds the series of all targets together: at 60 samples (``longest_window / interval``) one takes 0.9 KiB with
+    Envoy's names, 1.7 KiB with Istio's long ones. ``concurrency`` bounds scrapes under way.
+    ``overrides`` are what the configuration changed, for whoever tells of it.
     """
 
     name: str
@@ -60,12 +64,13 @@ class ScrapeSettings:
     tls: TlsSettings = field(default_factory=TlsSettings)
     series_limit: int = _SERIES_LIMIT
     concurrency: int = 64
+    overrides: Overrides = field(default_factory=Overrides)
 
 
 def read_settings(node: Node, name: str) -> ScrapeSettings | None:
     """Settings from an entry of ``backends``; mistakes go to the node's problems, and None says that there were too many."""
     entries = node.mapping(KEYS, required=("dialect",))
-    dialect = read_dialect(entries["dialect"]) if "dialect" in entries else None
+    configured = read_configured(entries, auto=False)
     interval = entries["interval"].read(_seconds, _INTERVAL) if "interval" in entries else _INTERVAL
     timeout = entries["timeout"].read(_seconds, interval) if "timeout" in entries else interval
     if timeout > interval:
@@ -85,11 +90,11 @@ def read_settings(node: Node, name: str) -> ScrapeSettings | None:
         longest = int(2 * interval)
     limit = entries["seriesLimit"].integer(1, 100_000_000, _SERIES_LIMIT) if "seriesLimit" in entries else _SERIES_LIMIT
     concurrency = entries["concurrency"].integer(1, 4096, 64) if "concurrency" in entries else 64
-    if dialect is None:
+    if configured is None or configured.dialect is None:
         return None
     return ScrapeSettings(
         name=name,
-        dialect=dialect,
+        dialect=configured.dialect,
         targets=tuple(targets),
         targets_file=targets_file,
         interval=interval,
@@ -101,6 +106,7 @@ def read_settings(node: Node, name: str) -> ScrapeSettings | None:
         tls=tls,
         series_limit=limit,
         concurrency=concurrency,
+        overrides=configured.overrides,
     )
 
 

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 
 from backends.dialects import Dialect
 
-__all__ = ["BUCKET", "BUCKET_BOUND", "Vocabulary"]
+__all__ = ["BUCKET", "BUCKET_BOUND", "SUM", "Vocabulary"]
 
 BUCKET = "_bucket"
 """What the text format adds to the name of a histogram for its buckets."""
+
+SUM = "_sum"
+"""What it adds for the sum of what was observed; such a series is a counter of its own."""
 
 BUCKET_BOUND = "le"
 """The label of a bucket that holds its upper bound."""
@@ -29,14 +32,16 @@ class Vocabulary:
         counters: set[str] = set()
         labels: dict[str, None] = {}
         for view in dialect.views:
-            counters.add(view.requests)
+            counters.update(view.counters)
             counters.update(metric for correction in view.corrections for metric in correction.metrics)
+            counters.update(item.metric + SUM for item in view.latencies)
             labels |= dict.fromkeys(matcher.label for matcher in view.match)
             labels |= dict.fromkeys(view.outcome_labels)
             labels |= dict.fromkeys(label for identity in (*view.source, *view.destination) for label in identity.labels)
             if view.observer.label:
                 labels[view.observer.label] = None
-        return cls(frozenset(counters), frozenset(view.latency for view in dialect.views), tuple(labels))
+        histograms = frozenset(item.metric for view in dialect.views for item in view.latencies)
+        return cls(frozenset(counters), histograms, tuple(labels))
 
     @property
     def metrics(self) -> frozenset[str]:

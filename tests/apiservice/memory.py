@@ -25,7 +25,7 @@ from apiservice.runner import Runner
 from apiservice.serving import SERVER_LIMITS
 from apiservice.standalone import AllowAll, Everyone
 from apiservice.telemetry import Telemetry
-from metrics_api import Direction, Edge, NotFound, ResourceRef, Side, TrafficMetrics, Window, row_name
+from metrics_api import Direction, Edge, Extra, NotFound, ResourceRef, Side, TrafficMetrics, Window, row_name
 
 INSTANT = 1_795_300_000
 WINDOW = Window(30)
@@ -92,7 +92,7 @@ class Memory:
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def answer(self, question: Question, instant: int | None = None) -> Result:
-        """The rows a question is about; they are always as of the same instant."""
+        """The rows a question is about: always the same, as of the instant it names, else of ``instant``, else of one and the same."""
         self.asked += 1
         self.arrivals.put_nowait(question)
         try:
@@ -109,7 +109,11 @@ class Memory:
         found = [row for row in found if question.labels.matches(row.labels) and question.fields.matches(fields_of(row))]
         if question.single and not found:
             raise NotFound(question.resource, question.name)
-        return Result(tuple(found), instant or INSTANT, WINDOW, self.warnings, self.incomplete)
+        then = question.instant if question.instant is not None else instant or INSTANT
+        if question.instant is not None or question.measures:
+            extras = tuple(Extra(measure.name, 1_000) for measure in question.measures)
+            found = [replace(row, instant=then, extras=extras) for row in found]
+        return Result(tuple(found), then, WINDOW, self.warnings, self.incomplete)
 
     @staticmethod
     def _meant(row: TrafficMetrics, question: Question) -> bool:

@@ -10,7 +10,7 @@ import pytest
 
 from apiservice.inventory import ClusterObjects
 from apiservice.kube import KubeClient
-from metrics_api import ANY_WORKLOAD, WORKLOAD_KINDS, ResourceRef
+from metrics_api import ANY_WORKLOAD, JOINED_SERVICE, WORKLOAD_KINDS, ResourceRef
 from tests.doubles.clock import ManualClock
 from tests.doubles.kube import Failure, KubeDouble, running_kube
 
@@ -128,3 +128,27 @@ async def test_a_hostile_namespace_never_becomes_a_path(objects: ClusterObjects,
     view = await objects.view(["Deployment"], namespace, "")
     assert list(view.refs()) == []
     assert sum(kube.calls.values()) == 0
+
+
+def service(namespace: str, name: str) -> dict[str, Any]:
+    return {"metadata": {"namespace": namespace, "name": name}}
+
+
+@pytest.mark.parametrize(
+    ("services", "meant"),
+    [
+        ([("shop", "eu-api")], ResourceRef("Service", "shop", "eu-api")),
+        ([("shop-eu", "api"), ("shop", "eu")], ResourceRef("Service", "shop-eu", "api")),
+        ([("shop", "eu-api"), ("shop-eu", "api")], ResourceRef("", "", "shop-eu-api")),
+        ([("shop", "other")], ResourceRef("", "", "shop-eu-api")),
+    ],
+    ids=["short-namespace", "long-namespace", "both", "neither"],
+)
+async def test_a_service_joined_to_its_namespace_is_the_one_that_exists(
+    objects: ClusterObjects, kube: KubeDouble, services: list[tuple[str, str]], meant: ResourceRef
+):
+    kube.objects["/api/v1/services"] = listing(*(service(*names) for names in services))
+    joined = ResourceRef(JOINED_SERVICE, "", "shop-eu-api")
+    view = await objects.view_of([joined])
+    assert view.named(joined) == meant
+    assert bool(view.warnings) is (len(services) == 2 and not meant.kind)

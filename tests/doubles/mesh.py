@@ -1,4 +1,4 @@
-"""A fleet of proxies of four meshes, whose truth is known: an HTTP server with one page per mesh and pod.
+"""A fleet of proxies of every mesh that can be scraped, whose truth is known: an HTTP server with one page per mesh and pod.
 
 It runs in a process of its own, so that a busy test does not delay its clock, and ends when its standard input does, so that nothing is
 left behind whatever becomes of the test.
@@ -10,7 +10,7 @@ import asyncio
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -18,11 +18,11 @@ from typing import Self
 
 from aiohttp import web
 
-from tests.doubles import mesh_envoy, mesh_istio, mesh_linkerd
-from tests.doubles.mesh_facts import WORKLOADS, Pod, Workload
-from tests.doubles.mesh_series import Page, Row, counter
+from tests.doubles.mesh_facts import WORKLOADS
+from tests.doubles.mesh_series import Page, counter
+from tests.doubles.meshes.all import MESHES
 
-__all__ = ["CLOCK", "MESHES", "MeshDouble", "Target"]
+__all__ = ["CLOCK", "MeshDouble", "Target"]
 
 CLOCK = "double_clock_milliseconds_total"
 """A counter on every page that grows by 1000 a second: it tells how well a store kept time."""
@@ -40,26 +40,12 @@ class Target:
     labels: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Mesh:
-    rows: Callable[[Workload, Pod], Iterable[Row]]
-    scrape_labels: Callable[[Workload, Pod], dict[str, str]]
-    extra: tuple[Workload, ...] = ()
-
-
-_MESHES = {
-    "linkerd": _Mesh(mesh_linkerd.rows, mesh_linkerd.scrape_labels),
-    "istio": _Mesh(mesh_istio.rows, mesh_istio.scrape_labels, (mesh_istio.WAYPOINT,)),
-    "envoy": _Mesh(mesh_envoy.envoy_rows, mesh_envoy.scrape_labels),
-    "consul": _Mesh(mesh_envoy.consul_rows, mesh_envoy.scrape_labels),
-}
-MESHES = tuple(_MESHES)
-
-
 def _pages() -> dict[str, tuple[Page, str, dict[str, str]]]:
     """The page of every proxy by its path, with the mesh and the labels of its target."""
     pages: dict[str, tuple[Page, str, dict[str, str]]] = {}
-    for name, mesh in _MESHES.items():
+    for name, mesh in MESHES.items():
+        if not mesh.scraped:
+            continue
         for workload in (*WORKLOADS, *mesh.extra):
             for pod in workload.pods:
                 rows = list(mesh.rows(workload, pod))

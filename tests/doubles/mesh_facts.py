@@ -28,8 +28,8 @@ __all__ = [
 SCALE = 200
 """Requests per second of one unit below: counters are whole numbers, so the smallest series must move far more than once a window."""
 
-RESTART_EVERY = 10.0
-"""Seconds between two restarts of a pod that restarts: every window of ten seconds holds one."""
+RESTART_EVERY = 8.0
+"""Seconds between two restarts of a pod that restarts: every window of eight seconds holds one."""
 
 IDLE_COUNT = 4321
 """What the counters of an idle workload stand at."""

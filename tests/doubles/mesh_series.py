@@ -63,7 +63,8 @@ class Page:
         for family, series in families.items():
             head = f"# TYPE {family} {'histogram' if family in histograms else 'counter'}\n"
             for text, (start, rate) in series.items():
-                lines.append((f"{head}{text} ", start, rate))
+                # What moves begins at zero, whatever idle flows it counts as well: so it does again after a restart.
+                lines.append((f"{head}{text} ", 0.0 if rate else start, rate))
                 head = ""
         return cls(tuple(lines), pod.restarts)
 

@@ -10,14 +10,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
-from metrics_api import ResourceRef
-from tests.doubles.mesh_facts import FLOWS, External, Flow, Latency, Orphan, Outside, Pod, Result, Workload
+from metrics_api import JOINED_SERVICE, ResourceRef
+from tests.doubles.mesh_facts import FLOWS, Pod, Workload
+from tests.doubles.meshes import CALLERS, NOBODY, TOTAL, WORKLOAD_KINDS, Mesh, Seen
 
-__all__ = ["EVERYBODY", "NOBODY", "Asked", "Key", "Truth", "rows"]
+__all__ = ["EVERYBODY", "NOBODY", "Asked", "Key", "Truth", "refused", "rows"]
 
-KINDS = ("Deployment", "StatefulSet", "DaemonSet", "Job", "ReplicaSet")
 EVERYBODY = ResourceRef("", "", "")
-NOBODY = ResourceRef("", "", "unknown")
 
 Key = tuple[ResourceRef, ResourceRef, str]
 """Resource, peer, and ``to`` or ``from``."""
@@ -59,64 +58,62 @@ class Truth:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """Requests as one proxy saw them: those between one pod and another, with one result."""
-
-    flow: Flow
-    client_pod: Pod | None
-    server_pod: Pod | None
-    side: str
-    result: Result
-    rate: float
-    latency: Latency
-
-    @property
-    def observer(self) -> Pod | None:
-        return self.client_pod if self.side == "client" else self.server_pod
-
-    def end(self, which: str) -> tuple[Workload | External | Orphan | Outside, Pod | None]:
-        """The client's or the server's end."""
-        return (self.flow.client, self.client_pod) if which == "client" else (self.flow.server, self.server_pod)
-
-
-def rows(mesh: str, asked: Asked) -> dict[Key, Truth]:
-    """Every row that ``mesh`` can know the answer by: of two observers of the same traffic, the one nearer to what is asked."""
+def refused(mesh: Mesh, asked: Asked) -> bool:
+    """Whether the mesh can never answer this: it cannot name one of the kinds in any of the ways asked for."""
     if not asked.edges:
-        for side in [asked.side] if asked.side else ["server", "client"]:
-            found = _grouped(mesh, asked, "from", side)
-            if found:
-                return found
-        return {}
+        ways = [CALLERS] if asked.side == "client" else [TOTAL]
+    else:
+        ways = [asked.direction] if asked.direction else ["to", "from"]
+    return all(kind in mesh.never[way] for way in ways for kind in asked.kinds)
+
+
+def rows(mesh: Mesh, asked: Asked) -> dict[Key, Truth]:
+    """Every row that ``mesh`` can know the answer by: of two observers of the same traffic, the one nearer to what is asked.
+
+    What was received is seen by whoever received it, and by callers where nobody did.
+    """
     chosen: dict[Key, Truth] = {}
-    for direction in [asked.direction] if asked.direction else ["to", "from"]:
+    for direction in [asked.direction] if asked.edges and asked.direction else ["to", "from"] if asked.edges else ["from"]:
         near = ["client", "server"] if direction == "to" else ["server", "client"]
         for side in near:
-            if asked.side in ("", side):
-                chosen = _grouped(mesh, asked, direction, side) | chosen
+            if asked.side not in ("", side):
+                continue
+            found = _grouped(mesh, asked, direction, side)
+            if not asked.edges and mesh.kindless_callees and chosen:
+                found = {key: truth for key, truth in found.items() if key[0].kind != "Workload"}
+            chosen = found | chosen
     return chosen
 
 
-def _grouped(mesh: str, asked: Asked, direction: str, side: str) -> dict[Key, Truth]:
+def _grouped(mesh: Mesh, asked: Asked, direction: str, side: str) -> dict[Key, Truth]:
     own, other = ("client", "server") if direction == "to" else ("server", "client")
+    only = len(asked.kinds) == 1
     found: dict[Key, Truth] = defaultdict(lambda: Truth(side))
     for seen in _observations(mesh, side):
-        resource = next((ref for kind in asked.kinds if (ref := _named(mesh, seen, own, kind, only=len(asked.kinds) == 1))), None)
+        named = (mesh.named(seen, own, kind, only=only) for kind in asked.kinds)
+        resource = next((ref for ref in named if ref is not None), None)
         if resource is None or (asked.name and resource.name != asked.name):
             continue
-        if asked.namespace and resource.namespace not in ("", asked.namespace):
+        if not _inside(resource, asked.namespace):
             continue
         peer = EVERYBODY
         if asked.edges:
-            if not _tells_peer(mesh, seen, other):
+            if not mesh.tells_peer(seen, other):
                 continue
             peer = _peer(mesh, seen, other, asked.kinds[0])
-        _add(found[resource, peer, direction], seen)
+        _add(found[resource, peer, direction], mesh, seen)
     return dict(found)
 
 
-def _add(row: Truth, seen: _Seen) -> None:
-    if seen.result.failed:
+def _inside(resource: ResourceRef, namespace: str) -> bool:
+    """Whether the resource is, or may be, in the namespace; everything is in none."""
+    if namespace and resource.kind == JOINED_SERVICE:
+        return resource.name.startswith(f"{namespace}-")
+    return not namespace or resource.namespace in ("", namespace)
+
+
+def _add(row: Truth, mesh: Mesh, seen: Seen) -> None:
+    if mesh.failed(seen.result):
         row.failure += seen.rate
     else:
         row.success += seen.rate
@@ -125,110 +122,25 @@ def _add(row: Truth, seen: _Seen) -> None:
         row.restarting += seen.rate
 
 
-def _observations(mesh: str, side: str) -> Iterator[_Seen]:
+def _observations(mesh: Mesh, side: str) -> Iterator[Seen]:
     for flow in FLOWS:
-        if not _reports(mesh, flow, side):
+        if not mesh.reports(flow, side):
             continue
         client_pods: Sequence[Pod | None] = flow.client.pods if isinstance(flow.client, Workload) else (None,)
         server_pods: Sequence[Pod | None] = flow.server.pods if isinstance(flow.server, Workload) else (None,)
         for caller, callee, (outcome, rate) in product(client_pods, server_pods, flow.rates):
-            result = outcome.client if side == "client" else outcome.server
+            result = mesh.result(outcome, side)
             if result is None or (flow.idle and result.failed):
                 continue
             share = (caller.share if caller else 1.0) * (callee.share if callee else 1.0)
             latency = flow.at_client if side == "client" else flow.at_server
-            timed = _timed(mesh, side, result)
-            yield _Seen(flow, caller, callee, side, result, rate * share, latency if timed else ())
+            timed = mesh.timed(side, result)
+            yield Seen(flow, caller, callee, side, result, rate * share, latency if timed else ())
 
 
-def _reports(mesh: str, flow: Flow, side: str) -> bool:
-    """Whether a proxy on that side exists and reports the flow."""
-    if side == "client":
-        inside = isinstance(flow.client, Workload) and not (mesh == "istio" and flow.client.ambient)
-        # Consul counts calls out of the mesh under no service.
-        return inside and not (mesh == "consul" and isinstance(flow.server, External))
-    return isinstance(flow.server, Workload) and not (mesh == "istio" and flow.server.gateway)
-
-
-def _timed(mesh: str, side: str, result: Result) -> bool:
-    """Whether the mesh has a latency for such a result."""
-    if mesh == "istio":
-        return True
-    if mesh == "linkerd":
-        return result.code != 0 and not result.local
-    return not result.local if side == "client" else result.code != 0
-
-
-def _tells_peer(mesh: str, seen: _Seen, other: str) -> bool:
-    """Whether the observer can say anything of the other end: a server of Linkerd knows of its callers only that one has no proxy."""
-    if seen.side == "client" or other == "server" or mesh == "istio":
-        return True
-    return mesh == "linkerd" and isinstance(seen.flow.client, Outside)
-
-
-def _named(mesh: str, seen: _Seen, which: str, kind: str, *, only: bool = True) -> ResourceRef | None:
-    """The object of ``kind`` at one end, if its observer names it. ``only``: no other kind is asked for."""
-    thing, pod = seen.end(which)
-    own = seen.side == which
-    if mesh != "istio" and not own and which == "client":
-        return None
-    if isinstance(thing, Orphan):
-        return _orphan(mesh, thing, kind)
-    if not isinstance(thing, Workload):
-        return None
-    match kind:
-        case "Namespace":
-            return ResourceRef(kind, "", thing.namespace)
-        case "Service":
-            return ResourceRef(kind, thing.namespace, thing.name) if _tells_service(mesh, which, own=own) else None
-        case "Pod" | "Node":
-            return _place(mesh, thing, pod, kind, own=own)
-        case _:
-            return _workload(mesh, thing, kind, own=own, only=only)
-
-
-def _tells_service(mesh: str, which: str, *, own: bool) -> bool:
-    """Callers know the service they call, Istio's servers that by which they were called, Consul's proxies always their own."""
-    if mesh == "consul":
-        return own or which == "server"
-    return which == "server" and (mesh == "istio" or (mesh == "linkerd" and not own))
-
-
-def _workload(mesh: str, workload: Workload, kind: str, *, own: bool, only: bool) -> ResourceRef | None:
-    if kind not in KINDS or (mesh == "consul" and not own):
-        return None
-    if mesh == "istio" or (mesh == "envoy" and not own):
-        return ResourceRef("Workload", workload.namespace, workload.name)
-    if kind == "ReplicaSet" and only and mesh == "linkerd" and workload.template_hash:
-        return ResourceRef(kind, workload.namespace, f"{workload.name}-{workload.template_hash}")
-    return ResourceRef(kind, workload.namespace, workload.name) if kind == workload.kind else None
-
-
-def _orphan(mesh: str, service: Orphan, kind: str) -> ResourceRef | None:
-    if kind == "Service":
-        return ResourceRef(kind, service.namespace, service.name)
-    return ResourceRef(kind, "", service.namespace) if kind == "Namespace" and mesh != "istio" else None
-
-
-def _place(mesh: str, workload: Workload, pod: Pod | None, kind: str, *, own: bool) -> ResourceRef | None:
-    """Pod or node: of the reporting proxy, and in Linkerd of the pod that was called."""
-    if pod is None or (mesh == "istio" and workload.ambient) or (not own and (mesh, kind) != ("linkerd", "Pod")):
-        return None
-    if kind == "Node":
-        return ResourceRef(kind, "", pod.node) if mesh != "linkerd" else None
-    return ResourceRef(kind, workload.namespace, pod.name)
-
-
-def _peer(mesh: str, seen: _Seen, other: str, kind: str) -> ResourceRef:
+def _peer(mesh: Mesh, seen: Seen, other: str, kind: str) -> ResourceRef:
     """The other end at the level of the question: a namespace for a namespace, a pod for a pod, else a workload; or what is known."""
-    levels = {"Namespace": ("Namespace",), "Pod": ("Pod", *KINDS, "Service"), "Node": ("Node", *KINDS, "Service")}
-    for level in levels.get(kind, (*KINDS, "Service")):
-        ref = _named(mesh, seen, other, level, only=False)
-        if ref is not None:
-            return ref
-    thing, _ = seen.end(other)
-    if isinstance(thing, External):
-        return ResourceRef("", "", thing.host)
-    if isinstance(thing, Orphan):
-        return ResourceRef("", "", f"{thing.name}.{thing.namespace}.svc.cluster.local")
-    return NOBODY
+    workloads = (*WORKLOAD_KINDS, "Service")
+    levels = {"Namespace": ("Namespace",), "Pod": ("Pod", *workloads), "Node": ("Node", *workloads)}
+    named = (mesh.named(seen, other, level, only=False) for level in levels.get(kind, workloads))
+    return next((ref for ref in named if ref is not None), None) or mesh.unnamed(seen, other)

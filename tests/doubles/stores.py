@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import shutil
 import socket
@@ -18,7 +19,7 @@ import yaml
 
 from tests.doubles.mesh import Target
 
-__all__ = ["command", "prometheus", "victoria_metrics"]
+__all__ = ["command", "parse_errors", "prometheus", "victoria_metrics"]
 
 _PATIENCE = 20.0
 """Seconds a store has to start."""
@@ -36,14 +37,17 @@ def command(name: str) -> str:
 
 
 @contextmanager
-def prometheus(directory: Path, targets: Iterable[Target], *, interval: str = "1s", features: Sequence[str] = ()) -> Iterator[str]:
-    """The URL of a Prometheus that scrapes ``targets``; ``features`` are those to switch on."""
+def prometheus(
+    directory: Path, targets: Iterable[Target], *, interval: str = "1s", features: Sequence[str] = (), retention: str = "15d"
+) -> Iterator[str]:
+    """The URL of a Prometheus that scrapes ``targets``; ``features`` are those to switch on. What ``directory/tsdb`` holds, it keeps."""
     port = _free_port()
     config = _scrape_config(directory / "prometheus.yml", targets, interval)
     arguments = [
         command("prometheus"),
         f"--config.file={config}",
         f"--storage.tsdb.path={directory / 'tsdb'}",
+        f"--storage.tsdb.retention.time={retention}",
         f"--web.listen-address=127.0.0.1:{port}",
         "--log.level=warn",
         *(f"--enable-feature={feature}" for feature in features),
@@ -53,7 +57,7 @@ def prometheus(directory: Path, targets: Iterable[Target], *, interval: str = "1
 
 
 @contextmanager
-def victoria_metrics(directory: Path, targets: Iterable[Target], *, interval: str = "1s") -> Iterator[str]:
+def victoria_metrics(directory: Path, targets: Iterable[Target], *, interval: str = "1s", retention: str = "31d") -> Iterator[str]:
     """The URL of a VictoriaMetrics that scrapes ``targets``."""
     port = _free_port()
     config = _scrape_config(directory / "victoria-metrics.yml", targets, interval)
@@ -61,12 +65,25 @@ def victoria_metrics(directory: Path, targets: Iterable[Target], *, interval: st
         command("victoria-metrics"),
         f"-promscrape.config={config}",
         f"-storageDataPath={directory / 'victoria-metrics-data'}",
+        f"-retentionPeriod={retention}",
         f"-httpListenAddr=127.0.0.1:{port}",
         "-memory.allowedBytes=128MB",
         "-loggerLevel=WARN",
     ]
     with _running(arguments, directory / "victoria-metrics.log", f"http://127.0.0.1:{port}", "/health") as url:
         yield url
+
+
+def parse_errors(queries: Iterable[str], directory: Path) -> str:
+    """What Prometheus' own parser has against some PromQL; empty when it takes all of it. ``directory`` is for the file it reads."""
+    rules = [{"record": f"query:{at}", "expr": promql} for at, promql in enumerate(queries)]
+    path = directory / "rules.yml"
+    path.write_text(json.dumps({"groups": [{"name": "queries", "rules": rules}]}), encoding="utf-8")
+    checked = subprocess.run([command("promtool"), "check", "rules", str(path)], capture_output=True, text=True, check=False)
+    if checked.returncode == 0:
+        assert f"{len(rules)} rules found" in checked.stdout
+        return ""
+    return checked.stderr or checked.stdout
 
 
 def _scrape_config(path: Path, targets: Iterable[Target], interval: str) -> Path:

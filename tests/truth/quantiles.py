@@ -9,7 +9,10 @@ from metrics_api import ResourceRef
 from tests.doubles.mesh_facts import WORKLOADS
 from tests.doubles.mesh_truth import EVERYBODY, NOBODY, Key
 
-__all__ = ["percentiles_of"]
+__all__ = ["KNOWN", "percentiles_of"]
+
+KNOWN = ("linkerd", "istio", "envoy", "consul")
+"""The meshes whose labels are known here: one for each way to name things."""
 
 _LABEL = {
     "Deployment": "deployment",

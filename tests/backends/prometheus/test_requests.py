@@ -85,6 +85,25 @@ async def test_what_is_learnt_about_a_store_is_remembered(api: QueryApi):
     assert len(api.everything) - first == 2
 
 
+async def test_what_a_store_kept_long_ago_says_nothing_about_now(api: QueryApi):
+    """It has begun to keep native histograms since: whoever asks about the past must not take them away from the present."""
+    present = str(INSTANT)
+    api.answer = lambda asked: vector(series("1")) if "count(" in asked.promql and asked.form["time"] == present else counted(asked)
+    async with PrometheusBackend(settings(api)) as source:
+        await source.answer(question(instant=INSTANT - 86_400))
+        await source.answer(question())
+    native = [asked.form["time"] for asked in api.asked if "increase(latency_ms{" in asked.promql]
+    assert native == [present]
+
+
+async def test_facts_about_hours_of_the_past_are_forgotten(api: QueryApi, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("backends.prometheus.backend._SILENCE_KEPT", 0.0)
+    async with PrometheusBackend(settings(api)) as source:
+        for hours in range(20):
+            await source.answer(question(instant=INSTANT - 3600 * hours))
+    assert len(source._facts) == 1
+
+
 async def test_the_queries_of_an_answer_are_under_way_at_the_same_time(api: QueryApi):
     both = asyncio.Barrier(2)
 
@@ -116,13 +135,18 @@ async def test_no_more_queries_are_under_way_than_configured(api: QueryApi):
 
 
 async def test_a_later_stage_is_asked_only_when_the_first_finds_nothing(api: QueryApi):
-    async with PrometheusBackend(settings(api, dialect=load_dialect("linkerd"))) as source:
-        api.answer = lambda _: vector(series(namespace="shop", deployment="web", classification="success"))
+    """Callers of an Envoy know the name of a workload, and not its kind."""
+
+    def asks_callers() -> bool:
+        return any("envoy_cluster_name!~" in asked.promql for asked in api.asked)
+
+    async with PrometheusBackend(settings(api, dialect=load_dialect("envoy"))) as source:
+        api.answer = lambda _: vector(series(namespace="shop", deployment="web", envoy_response_code_class="2"))
         await source.answer(question())
-        assert not any('direction="outbound"' in asked.promql for asked in api.asked)
+        assert not asks_callers()
         api.answer = lambda _: vector()
         await source.answer(question())
-    assert any('direction="outbound"' in asked.promql for asked in api.asked)
+    assert asks_callers()
 
 
 async def test_victoria_metrics_is_told_not_to_move_the_instant(api: QueryApi):

@@ -89,7 +89,7 @@ def test_an_url_is_kept_without_the_path_of_the_api(given: str, kept: str):
         ("url: 'http://user:secret@prometheus'", "credentials do not belong into a URL"),
         ("url: 'http://prometheus?tenant=a'", 'parameters for each query go to "params"'),
         ("url: 'http://prometheus:99999'", "is not a URL such as"),
-        ("dialect: linkred", 'there is no dialect "linkred": it is one of consul, envoy, istio, linkerd'),
+        ("dialect: linkred", 'there is no dialect "linkred": it is one of appmesh, cilium, consul, envoy, gloo, istio, '),
         ("dialect: /nowhere/mesh.yaml", "cannot be read"),
         ("timeout: soon", "is not a duration"),
         ("timeout: 500ms", "must be in whole seconds"),
@@ -136,4 +136,4 @@ def test_mistakes_in_a_dialect_file_are_mistakes_of_the_configuration(tmp_path: 
 
 
 def test_what_is_missing_is_named():
-    assert problems_of("{}") == ('config.yaml:1: "url" is missing', 'config.yaml:1: "dialect" is missing')
+    assert problems_of("{}") == ('config.yaml:1: "url" is missing',)

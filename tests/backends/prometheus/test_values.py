@@ -23,11 +23,14 @@ async def api() -> AsyncIterator[QueryApi]:
 
 def give(counts: list[Mapping[str, object]], buckets: list[Mapping[str, object]]):
     """A store that has these counts and buckets."""
+    # Latencies are read of what has counts.
+    named = dict.fromkeys((labels["namespace"], labels["app"]) for labels in (bucket["metric"] for bucket in buckets))  # type: ignore[index] # a series
+    counted = counts or [series("0", code="200", namespace=namespace, app=app) for namespace, app in named]
 
     def answer(asked: Asked) -> web.Response:
         if "count(" in asked.promql:
             return vector(*[element for element in buckets if "histogram" in element][:1])
-        return vector(*(buckets if "latency_ms" in asked.promql else counts))
+        return vector(*(buckets if "latency_ms" in asked.promql else counted))
 
     return answer
 
@@ -156,6 +159,18 @@ async def test_a_native_histogram_is_read(api: QueryApi):
     assert sample.latency.quantile(0.4) == pytest.approx(0.002)
     assert sample.latency.quantile(0.9) == pytest.approx(0.004)
     assert sample.latency.quantile(1.0) == pytest.approx(0.016)
+
+
+@pytest.mark.parametrize(
+    ("told", "mean"),
+    [("123.5", 0.01235), ("NaN", None), ("+Inf", None), ("-1", None)],
+    ids=["a sum", "nan", "infinite", "negative"],
+)
+async def test_a_native_histogram_tells_its_mean(api: QueryApi, told: str, mean: float | None):
+    api.answer = give([], [series(histogram=NATIVE | {"sum": told}, **WEB)])
+    sample = (await samples_of(api))[REF]
+    assert sample.latency is not None
+    assert sample.latency.mean() == (None if mean is None else pytest.approx(mean))
 
 
 @pytest.mark.parametrize("count", ["NaN", "+Inf", "-2"])

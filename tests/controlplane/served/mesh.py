@@ -152,6 +152,12 @@ def _share(flow: Flow, bound: float) -> float:
     return max((share for ms, share in flow.within.items() if ms <= bound), default=0.0)
 
 
+def _mean(flow: Flow) -> float:
+    """Milliseconds, as if every request took nine tenths of the bound within which it is answered."""
+    shares = {0.0: 0.0, **flow.within}
+    return sum(0.9 * bound * (share - before) for before, (bound, share) in zip(shares.values(), flow.within.items(), strict=False))
+
+
 class Mesh:
     """Flows whose requests can come to be more or fewer while they are scraped."""
 
@@ -232,6 +238,7 @@ def _observed(flow: Flow, labels: dict[str, str]) -> Iterator[tuple[str, float]]
         yield _line("response_latency_ms_bucket", {**labels, "le": str(bound)}), total * _share(flow, bound)
     yield _line("response_latency_ms_bucket", {**labels, "le": "+Inf"}), total
     yield _line("response_latency_ms_count", labels), total
+    yield _line("response_latency_ms_sum", labels), total * _mean(flow)
 
 
 def _line(name: str, labels: dict[str, str]) -> str:

@@ -10,10 +10,21 @@ from hypothesis import strategies as st
 
 from apiservice.watching import Event, difference
 from apiservice.watching.changes import by_key, has_moved
-from metrics_api import Direction, Edge, ResourceRef, Side, TrafficMetrics, Window
+from metrics_api import Direction, Edge, Extra, ResourceRef, Side, TrafficMetrics, Window
 
 WEB = TrafficMetrics(
-    "web", "shop", ResourceRef("Deployment", "shop", "web"), Edge(), 100, Window(30), 40_000, 20_000, 10_000, 1_000_000, 2_000
+    "web",
+    "shop",
+    ResourceRef("Deployment", "shop", "web"),
+    Edge(),
+    100,
+    Window(30),
+    40_000,
+    20_000,
+    10_000,
+    1_000_000,
+    2_000,
+    extras=(Extra("p95_response_latency", 30_000),),
 )
 _COUNTS = st.one_of(st.none(), st.integers(0, 3), st.integers(0, 10**9))
 
@@ -71,6 +82,9 @@ def test_an_incomplete_answer_takes_nothing_away(before: list[TrafficMetrics], n
         pytest.param({"window": Window(25)}, True, id="the window"),
         pytest.param({"edge": Edge(Direction.FROM, Side.CLIENT)}, True, id="who observed"),
         pytest.param({"source": "other"}, True, id="the source"),
+        pytest.param({"extras": (Extra("p95_response_latency", 30_100),)}, False, id="a percentile asked for, within rounding"),
+        pytest.param({"extras": (Extra("p95_response_latency", 30_200),)}, True, id="a percentile asked for"),
+        pytest.param({"extras": (Extra("p95_response_latency"),)}, True, id="a percentile not known any more"),
         pytest.param({"instant": 105}, False, id="the time alone"),
     ],
 )

@@ -96,6 +96,34 @@ def test_only_the_latest_version_is_kept() -> None:
 
 
 @pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param(ListOptions(), id="no version"),
+        pytest.param(ListOptions(version=0), id="any"),
+        pytest.param(ListOptions(version=99), id="an older one, at least"),
+        pytest.param(ListOptions(version=100, match="NotOlderThan"), id="this one, at least"),
+        pytest.param(ListOptions(version=100, match="Exact"), id="just this one"),
+    ],
+)
+def test_a_version_that_a_past_instant_satisfies_may_be_given_beside_it(options: ListOptions) -> None:
+    options.check_past(100)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        pytest.param(ListOptions(version=101), "at least 101", id="a newer one"),
+        pytest.param(ListOptions(version=101, match="NotOlderThan"), "at least 101", id="a newer one, in words"),
+        pytest.param(ListOptions(version=99, match="Exact"), "exactly 99", id="exactly an older one"),
+        pytest.param(ListOptions(version=101, match="Exact"), "exactly 101", id="exactly a newer one"),
+    ],
+)
+def test_a_version_that_contradicts_a_past_instant_is_refused_with_both(options: ListOptions, told: str) -> None:
+    with pytest.raises(BadQuery, match=f"1970-01-01T00:01:40Z, which is version 100, and resourceVersion for {told}"):
+        options.check_past(100)
+
+
+@pytest.mark.parametrize(
     ("text", "seconds"),
     [("", 60), ("5s", 5), ("500ms", 0.5), ("1m30s", 60), ("0s", 60), ("-1s", 60), ("9999h", 60)],
 )

@@ -168,6 +168,15 @@ async def test_a_token_expires_on_every_replica() -> None:
         await resume(late, token, 2)
 
 
+async def test_a_token_of_a_question_about_the_past_does_not_grow_old() -> None:
+    async def ask(instant: int) -> Result:
+        return result(6, instant)
+
+    late = Pager(secret=lambda: b"the key of the serving certificate", now=lambda: 1_000_000)
+    token = shared().first(QUESTION, result(6), 2).token
+    assert names(await late.resume(QUESTION, token, 2, ask, lasting=True)) == ["d2", "d3"]
+
+
 async def test_a_new_secret_ends_the_tokens_of_the_old_one() -> None:
     secret = [b"old"]
     pager = Pager(secret=lambda: secret[0])
@@ -222,6 +231,8 @@ def test_the_form_of_the_answer_is_not_part_of_the_question() -> None:
         pytest.param("services", {}, id="another resource"),
         pytest.param("pods", {"window": "5m"}, id="another window"),
         pytest.param("pods", {"labelSelector": "app=web"}, id="a selector"),
+        pytest.param("pods", {"time": "2026-11-21T22:25:55Z"}, id="another time"),
+        pytest.param("pods", {"percentiles": "95"}, id="another percentile"),
     ],
 )
 def test_another_question_has_another_key(path: str, query: dict[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from urllib.parse import parse_qsl, unquote
 
 import pytest
@@ -12,11 +13,14 @@ from apiservice.requestinfo import parse_request
 from metrics_api import ANY_WORKLOAD, WORKLOAD_KINDS, BadQuery, Direction, NotFound, ResourceRef, Side, Window
 
 ROOT = "/apis/metrics.smi-spec.io/v1alpha1"
+NOW = 1_795_300_000.5  # 2026-11-21T22:26:40Z
+THEN = 1_795_299_955  # 2026-11-21T22:25:55Z
 
 
 def ask(path: str, query: str = "") -> Question:
     parameters = MultiDict(parse_qsl(query, keep_blank_values=True))
-    return parse_question(parse_request("GET", f"{ROOT}/{unquote(path)}", parameters), parameters, Window(30))
+    request = parse_request("GET", f"{ROOT}/{unquote(path)}", parameters)
+    return parse_question(request, parameters, Window(30), clock=lambda: NOW)
 
 
 @pytest.mark.parametrize(
@@ -154,6 +158,18 @@ def test_a_window_is_chosen_by_any_of_its_names(parameter: str) -> None:
         "t=banana",
         "window=1m&t=2m",
         "window=1m&window=2m",
+        "time=",
+        "time=yesterday",
+        "time=2026-11-21T22:26:41Z",
+        "time=2026-11-21T22:25:55Z&time=2026-11-21T22:25:56Z",
+        "time=2026-11-21T22:25:55Z&fieldSelector=time=2026-11-21T22:25:56Z",
+        "fieldSelector=time!=2026-11-21T22:25:55Z",
+        "percentiles=",
+        "percentiles=95,",
+        "percentiles=100",
+        "percentiles=95&percentiles=all",
+        "stats=median",
+        "fieldSelector=percentiles=95",
         "fieldSelector=window=1m,window=2m",
         "fieldSelector=window!=1m",
         "labelSelector=a in (",
@@ -167,6 +183,52 @@ def test_a_window_is_chosen_by_any_of_its_names(parameter: str) -> None:
 def test_a_bad_parameter_is_an_error_and_never_a_default(query: str) -> None:
     with pytest.raises(BadQuery):
         ask("namespaces/shop/deployments", query)
+
+
+EVERYWHERE = [
+    "deployments",
+    "namespaces/shop/deployments/web",
+    "namespaces/shop/deployments/web/edges",
+    "namespaces/shop/edges",
+    "trafficmetrics",
+    "namespaces/shop/trafficmetrics/deployment.web",
+]
+
+
+@pytest.mark.parametrize("path", EVERYWHERE)
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        "time=2026-11-21T22:25:55Z",
+        "time=2026-11-21T23:25:55.9%2B01:00",
+        "time=2026-11-21T23:25:55+01:00",
+        "fieldSelector=time=2026-11-21T22:25:55Z",
+        "time=2026-11-21T22:25:55Z&fieldSelector=time==2026-11-21T23:25:55%2B01:00",
+    ],
+)
+def test_a_past_instant_is_asked_for_by_any_of_its_names_and_spellings(path: str, parameter: str) -> None:
+    question = ask(path, parameter)
+    assert question.instant == THEN
+    # What chooses the time says nothing about the rows.
+    assert question.fields.required("time") is None
+    assert ask(path).instant is None
+
+
+def test_a_question_about_the_past_says_so() -> None:
+    assert str(ask("deployments", "time=2026-11-21T22:25:55Z")) == "deployments in all namespaces at 2026-11-21T22:25:55Z"
+
+
+@pytest.mark.parametrize("path", EVERYWHERE)
+def test_measures_are_percentiles_and_then_statistics(path: str) -> None:
+    question = ask(path, "stats=stddev&percentiles=99.9,50,95&stats=mean")
+    assert [measure.word for measure in question.measures] == ["p99.9", "p95", "stddev", "mean"]
+    assert ask(path).measures == ()
+
+
+def test_the_sources_are_asked_one_question_whatever_percentiles_are_wanted() -> None:
+    plain = ask("deployments").query(90)
+    assert ask("deployments", "percentiles=95").query(90) == ask("deployments", "percentiles=75&stats=stddev").query(90) == plain
+    assert ask("deployments", "stats=mean").query(90) == replace(plain, sums=True)
 
 
 @pytest.mark.parametrize("selector", ["edge.direction=sideways", "edge.side=middle", "resource.kind=Gizmo"])

@@ -22,6 +22,7 @@ from apiservice.status import (
     watch_not_supported,
 )
 from metrics_api import (
+    BackendForgot,
     BackendProtocolError,
     BackendRefused,
     BackendTimeout,
@@ -99,6 +100,14 @@ IN_PODS = {"group": "metrics.smi-spec.io", "kind": "pods"}
             'source "prom": 401',
             {**IN_PODS, "retryAfterSeconds": 1},
             id="source refuses",
+        ),
+        pytest.param(
+            BackendForgot("prom", "keeps nothing of then"),
+            410,
+            "Expired",
+            'source "prom": keeps nothing of then',
+            IN_PODS,
+            id="source forgot, and there is no use in coming back",
         ),
         pytest.param(
             BackendProtocolError("prom", "HTML"),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from backends.dialects import HOST, Comparison, Identity, Matcher
 from backends.dialects.expression import expression
-from metrics_api import UNKNOWN, ResourceRef
+from metrics_api import JOINED_SERVICE, UNKNOWN, ResourceRef, partings
 
 PLAIN = Identity("Deployment", "{app}", "{ns}", absent=frozenset({"", "unknown"}))
 COMPOSED = Identity("ReplicaSet", "{deployment}-{hash}", "{ns}")
@@ -23,6 +23,11 @@ OPTIONAL = Identity("Service", "", "{ns}", "cluster", expression(r"(?P<name>[a-z
 CONSTANT = Identity(HOST, "unknown")
 HOSTED = Identity(HOST, "{authority}")
 NAMESPACE = Identity("Namespace", "{ns}")
+WHEN = Identity("StatefulSet", "{app}", "{ns}", when=(("kind", expression("StatefulSet|Sts")),))
+SPELT = Identity("Deployment", "{app}", "{ns}", spelling=(("-", "_"),))
+HOME = Identity("Workload", "{app}", "{ns}", absent=frozenset({"", "unknown"}), home="shop")
+HOME_ALONE = Identity("Workload", "{app}", home="shop")
+JOINED = Identity("Service", "", "", "service", expression(r"(?P<joined>[a-z0-9-]+)-[0-9]+(?:@.*)?"))
 
 
 @pytest.mark.parametrize(
@@ -51,6 +56,17 @@ NAMESPACE = Identity("Namespace", "{ns}")
         (HOSTED, {"authority": "pay.example.com"}, ResourceRef("", "", "pay.example.com")),
         (HOSTED, {}, None),
         (NAMESPACE, {"ns": "shop"}, ResourceRef("Namespace", "", "shop")),
+        (WHEN, {"ns": "shop", "app": "db", "kind": "StatefulSet"}, ResourceRef("StatefulSet", "shop", "db")),
+        (WHEN, {"ns": "shop", "app": "db", "kind": "StatefulSets"}, None),
+        (WHEN, {"ns": "shop", "app": "db"}, None),
+        (SPELT, {"ns": "my_shop", "app": "admin_portal"}, ResourceRef("Deployment", "my-shop", "admin-portal")),
+        (HOME, {"app": "web"}, ResourceRef("Workload", "shop", "web")),
+        (HOME, {"ns": "unknown", "app": "web"}, ResourceRef("Workload", "shop", "web")),
+        (HOME, {"ns": "ledger", "app": "web"}, ResourceRef("Workload", "ledger", "web")),
+        (HOME_ALONE, {"app": "web"}, ResourceRef("Workload", "shop", "web")),
+        (JOINED, {"service": "shop-api-80@kubernetes"}, ResourceRef("Service", "shop", "api")),
+        (JOINED, {"service": "shop-eu-api-80"}, ResourceRef("JoinedService", "", "shop-eu-api")),
+        (JOINED, {"service": "shop-80"}, None),
     ],
 )
 def test_labels_name_an_object_or_none(identity: Identity, labels: Mapping[str, str], named: ResourceRef | None):
@@ -102,6 +118,11 @@ def _m(label: str, comparison: str, value: str) -> Matcher:
         (BESIDE, "shop", "api", [_m("cluster", "=~", ".*api.*"), _m("ns", "=", "shop")]),
         (OPTIONAL, "shop", "api", [_m("cluster", "=~", ".*api.*")]),
         (NAMESPACE, "", "shop", [_m("ns", "=", "shop")]),
+        (WHEN, "shop", "", [_m("kind", "=~", "StatefulSet|Sts"), _m("ns", "=", "shop"), _m("app", "!=", "")]),
+        (SPELT, "my-shop", "admin-portal", [_m("ns", "=~", "my_shop|my-shop"), _m("app", "=~", "admin_portal|admin-portal")]),
+        (HOME, "shop", "web", [_m("ns", "=~", "shop|unknown|"), _m("app", "=", "web")]),
+        (HOME, "ledger", "web", [_m("ns", "=", "ledger"), _m("app", "=", "web")]),
+        (JOINED, "shop", "api", [_m("service", "=~", ".*api.*"), _m("service", "=~", ".*shop.*")]),
     ],
 )
 def test_a_question_about_one_object_leaves_out_what_cannot_be_it(
@@ -122,10 +143,28 @@ def test_no_series_of_an_object_is_left_out(namespace: str, name: str, cluster: 
         (PATTERN, {"cluster": cluster}),
         (BESIDE, {"cluster": f"outbound_{cluster}", "ns": namespace}),
         (OPTIONAL, {"cluster": cluster, "ns": namespace}),
+        (WHEN, {"ns": namespace, "app": name, "kind": "Sts"}),
+        (SPELT, {"ns": namespace, "app": name}),
+        (HOME, {"ns": cluster, "app": name}),
+        (HOME, {"ns": "unknown", "app": name}),
     ):
         named = identity.reader(identity.labels)([labels[label] for label in identity.labels])
         if named is not None:
             assert all(matcher.accepts(labels) for matcher in identity.narrow(named.namespace, named.name))
+
+
+@given(
+    namespace=st.from_regex(r"[a-z0-9]([a-z0-9-]{0,5}[a-z0-9])?", fullmatch=True),
+    name=st.from_regex(r"[a-z]([a-z0-9-]{0,5}[a-z0-9])?", fullmatch=True),
+)
+def test_a_service_is_among_those_its_joined_name_may_mean(namespace: str, name: str):
+    labels = {"service": f"{namespace}-{name}-80"}
+    named = JOINED.reader(("service",))([labels["service"]])
+    assert named is not None
+    meant = partings(named) if named.kind == JOINED_SERVICE else [named]
+    assert ResourceRef("Service", namespace, name) in meant
+    assert all(f"{ref.namespace}-{ref.name}" == f"{namespace}-{name}" for ref in meant)
+    assert all(matcher.accepts(labels) for matcher in JOINED.narrow(namespace, name))
 
 
 def test_a_pattern_is_matched_as_a_whole():

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 
-from backends.dialects import Read, Reading, Rows, interpret, load_dialect, parse_dialect, plan
+from backends.dialects import Read, Rows, interpret, load_dialect, parse_dialect, plan
 from metrics_api import EVERYTHING, UNKNOWN, Direction, Histogram, ResourceRef, Sample, Side, TrafficQuery, Window
+from tests.unit.dialects.holding import Series, rows
 
 INF = float("inf")
 SMALL = parse_dialect(
@@ -40,8 +40,6 @@ FROM = replace(TOTAL, edges=True, direction=Direction.FROM)
 NAMESPACES = replace(TOTAL, kinds=("Namespace",))
 WEB, API = ResourceRef("Deployment", "shop", "web"), ResourceRef("Deployment", "shop", "api")
 
-Series = tuple[Mapping[str, str], float]
-
 
 def ask(query: TrafficQuery, *series: Series, stage: int = 0, **others: list[Series]) -> list[Sample]:
     """The samples when a store holds these counters, and by name of metric others; a histogram's value lies within a second."""
@@ -49,19 +47,6 @@ def ask(query: TrafficQuery, *series: Series, stage: int = 0, **others: list[Ser
     parts = plan(SMALL, query)[stage]
     results: dict[Read, Rows] = {read: rows(read, held) for part in parts for read in part.reads}
     return sorted(interpret(parts, query, results, "mesh"), key=lambda sample: (sample.resource, sample.peer, sample.direction))
-
-
-def rows(read: Read, held: Mapping[str, list[Series]]) -> Rows:
-    """What a store answers to a read: what its matchers select, added up by its labels."""
-    found: dict[tuple[str, ...], float] = {}
-    for metric in read.metrics:
-        for labels, value in held.get(metric, []):
-            if all(matcher.accepts(labels) for matcher in read.matchers):
-                key = tuple(labels.get(label, "") for label in read.by)
-                found[key] = found.get(key, 0.0) + value
-    if read.reading is Reading.HISTOGRAM:
-        return {key: Histogram((1.0, INF), (value, 0.0)) for key, value in found.items()}
-    return found
 
 
 def at(reporter: str, app: str = "web", code: str = "200", **labels: str) -> dict[str, str]:
@@ -94,10 +79,8 @@ def test_series_that_count_no_requests_are_no_sample():
     assert ask(TOTAL, (at("server", code="101"), 50.0)) == []
 
 
-def test_a_latency_without_counts_leaves_the_counts_unknown():
-    (sample,) = ask(TOTAL, latency=[(at("server"), 3.0)])
-    assert (sample.success, sample.failure) == (None, None)
-    assert sample.latency == Histogram((1.0, INF), (3.0, 0.0))
+def test_latencies_without_counts_are_of_something_else():
+    assert ask(TOTAL, latency=[(at("server"), 3.0)]) == []
 
 
 def test_rows_about_the_same_thing_are_added_and_their_latencies_merged():

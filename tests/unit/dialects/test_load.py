@@ -75,7 +75,7 @@ def test_the_observer_is_fixed_or_told_by_a_label(small: Dialect):
 
 
 def test_units_are_factors_to_seconds(small: Dialect):
-    assert [view.unit for view in small.views] == [0.000001, 1.0]
+    assert [item.unit for view in small.views for item in view.latencies] == [0.000001, 1.0]
 
 
 def test_identities_are_read_in_order_with_the_kinds_of_kubernetes(small: Dialect):

@@ -44,16 +44,20 @@ GRPC = "envoy_cluster_grpc_2+envoy_cluster_grpc_4+envoy_cluster_grpc_7+envoy_clu
 
 def test_linkerds_total():
     called = "{direction='outbound',dst_namespace='shop',dst_deployment='web'} by dst_namespace,dst_deployment"
+    tcp_in = "{direction='inbound',peer='src',target_port!='4191',namespace='shop',deployment='web'}"
+    tcp_out = "{direction='outbound',peer='dst',dst_namespace='shop',dst_deployment='web'}"
     assert stages("linkerd", TOTAL) == [
         [
             "inbound, from: server",
             f"counter response_total{{{LINKERD_INBOUND},namespace='shop',deployment='web'}} by namespace,deployment,classification",
             f"histogram response_latency_ms{{{LINKERD_INBOUND},namespace='shop',deployment='web'}} by namespace,deployment",
-        ],
-        [
             "outbound, from: client",
             f"counter response_total{called},classification",
             f"histogram response_latency_ms{called}",
+            "inbound connections, from: server",
+            f"counter tcp_open_total+tcp_read_bytes_total{tcp_in} by namespace,deployment",
+            "outbound connections, from: client",
+            f"counter tcp_open_total+tcp_read_bytes_total{tcp_out} by dst_namespace,dst_deployment",
         ],
     ]
 
@@ -61,17 +65,22 @@ def test_linkerds_total():
 def test_linkerds_edges():
     unmeshed = f"{LINKERD_INBOUND},tls='no_identity',namespace='shop',deployment='web'"
     callees, callers = "namespace,deployment," + LINKERD_DST, "dst_namespace,dst_deployment," + LINKERD_OWN
+    tcp = "counter tcp_open_total+tcp_read_bytes_total{direction='outbound',peer='dst'"
     assert stages("linkerd", EDGES) == [
         [
             "outbound, to: client",
             f"counter response_total{{direction='outbound',namespace='shop',deployment='web'}} by {callees},classification",
             f"histogram response_latency_ms{{direction='outbound',namespace='shop',deployment='web'}} by {callees}",
+            "outbound connections, to: client",
+            f"{tcp},namespace='shop',deployment='web'}} by {callees}",
             "outbound, from: client",
             f"counter response_total{{direction='outbound',dst_namespace='shop',dst_deployment='web'}} by {callers},classification",
             f"histogram response_latency_ms{{direction='outbound',dst_namespace='shop',dst_deployment='web'}} by {callers}",
             "unmeshed, from: server",
             f"counter response_total{{{unmeshed}}} by namespace,deployment,classification",
             f"histogram response_latency_ms{{{unmeshed}}} by namespace,deployment",
+            "outbound connections, from: client",
+            f"{tcp},dst_namespace='shop',dst_deployment='web'}} by {callers}",
         ]
     ]
 
@@ -81,18 +90,15 @@ def test_istios_total():
         "destination_workload_namespace='shop',destination_workload='web'",
         "destination_workload_namespace,destination_workload,reporter",
     )
-    server = f"{{{callee},reporter=~'destination|waypoint'}}"
-    client = f"{{{callee},reporter='source'}}"
+    read = f"{{{callee},reporter=~'destination|waypoint|source'}}"
+    tcp = "istio_tcp_connections_opened_total+istio_tcp_received_bytes_total"
     assert stages("istio", TOTAL) == [
         [
-            "requests, from: server",
-            f"counter istio_requests_total{server} by {by},grpc_response_status,response_code",
-            f"histogram istio_request_duration_milliseconds{server} by {by}",
-        ],
-        [
-            "requests, from: client",
-            f"counter istio_requests_total{client} by {by},grpc_response_status,response_code",
-            f"histogram istio_request_duration_milliseconds{client} by {by}",
+            "requests, from: server/client",
+            f"counter istio_requests_total{read} by {by},grpc_response_status,response_code",
+            f"histogram istio_request_duration_milliseconds{read} by {by}",
+            "connections, from: server/client",
+            f"counter {tcp}{{{callee},reporter=~'destination|source'}} by {by}",
         ],
     ]
 
@@ -101,10 +107,13 @@ def test_istios_callers_are_seen_by_whoever_saw_them():
     (lines,) = stages("istio", replace(EDGES, direction=Direction.FROM))
     callee = "destination_workload_namespace='shop',destination_workload='web'"
     read = f"{{{callee},reporter=~'destination|waypoint|source'}} by destination_workload_namespace,destination_workload"
+    tcp = f"counter istio_tcp_connections_opened_total+istio_tcp_received_bytes_total{{{callee},reporter=~'destination|source'}}"
     assert lines == [
         "requests, from: server/client",
         f"counter istio_requests_total{read},source_workload_namespace,source_workload,reporter,grpc_response_status,response_code",
         f"histogram istio_request_duration_milliseconds{read},source_workload_namespace,source_workload,reporter",
+        "connections, from: server/client",
+        f"{tcp} by destination_workload_namespace,destination_workload,source_workload_namespace,source_workload,reporter",
     ]
 
 
@@ -184,7 +193,7 @@ def test_no_series_is_read_twice_for_one_question():
 EVERYWHERE = TrafficQuery(WORKLOAD_KINDS, Window(30), 0, edges=True)
 
 
-@pytest.mark.parametrize(("dialect", "reads"), [("linkerd", 4), ("istio", 2), ("envoy", 4), ("consul", 4)])
+@pytest.mark.parametrize(("dialect", "reads"), [("linkerd", 5), ("istio", 3), ("envoy", 4), ("consul", 4)])
 def test_callees_and_callers_of_a_whole_mesh_are_read_once(dialect: str, reads: int):
     (parts,) = plan(load_dialect(dialect), EVERYWHERE)
     assert len({read for part in parts for read in part.reads}) == reads
@@ -192,6 +201,7 @@ def test_callees_and_callers_of_a_whole_mesh_are_read_once(dialect: str, reads: 
 
 def test_a_read_that_is_shared_selects_what_any_of_its_parts_needs():
     (lines,) = stages("istio", EVERYWHERE)
+    lines = [line for line in lines if "connections" not in line]
     ends = "source_workload_namespace,source_workload,destination_workload_namespace,destination_workload,destination_service"
     read = f"{{reporter=~'destination|waypoint|source'}} by {ends},reporter"
     reads = [

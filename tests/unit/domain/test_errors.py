@@ -7,6 +7,7 @@ import pytest
 from metrics_api import errors
 from metrics_api.errors import (
     BackendError,
+    BackendForgot,
     BackendProtocolError,
     BackendRefused,
     BackendTimeout,
@@ -24,7 +25,7 @@ def test_every_error_is_a_traffic_error_drawn_in_the_tree(name: str):
     assert name in inspect.getdoc(errors)
 
 
-@pytest.mark.parametrize("kind", [BackendUnavailable, BackendTimeout, BackendRefused, BackendProtocolError])
+@pytest.mark.parametrize("kind", [BackendUnavailable, BackendTimeout, BackendForgot, BackendRefused, BackendProtocolError])
 def test_an_error_of_a_source_names_it_and_says_when_to_come_back(kind: type[BackendError]):
     error = kind("mesh", "it did not answer", retry_after=7)
     assert error.message == 'source "mesh": it did not answer'

@@ -6,6 +6,7 @@ from itertools import permutations
 import pytest
 
 from metrics_api.histogram import Histogram, Percentiles
+from metrics_api.measures import parse_percentiles, parse_stats
 from metrics_api.normalise import idle, normalise, row_name
 from metrics_api.objects import TrafficMetrics
 from metrics_api.query import Direction, Side
@@ -56,6 +57,33 @@ def test_each_value_is_unknown_by_itself():
 def test_counts_are_rounded_to_the_thousandth_and_latencies_to_the_microsecond():
     [row] = rows(sample(success=73.4917, failure=1e-9, latency=Percentiles({0.5: 0.0101234564, 0.99: 1e-9})))
     assert (row.success, row.failure, row.p50, row.p99) == (73_492, 0, 10_123, 0)
+
+
+ASKED = (*parse_percentiles(["75,99.9"]), *parse_stats(["stddev,mean"]))
+
+
+def test_measures_that_are_asked_for_are_taken_from_the_same_histogram():
+    latency = Histogram.from_cumulative([0.1, 0.2, math.inf], [50, 100, 100], 12.0)
+    [row] = normalise([sample(latency=latency)], 0, Window(30), lambda _: {}, measures=ASKED)
+    assert row.p50 == 100_000
+    # Middles of 50 and 150 ms, 50 ms from their mean, in buckets of 100 ms.
+    deviation = round(1_000_000 * math.sqrt(0.05**2 + 0.1**2 / 12))
+    assert row.extras == (
+        ("p75_response_latency", 150_000),
+        ("p99.9_response_latency", 199_800),
+        ("stddev_response_latency", deviation),
+        ("mean_response_latency", 120_000),
+    )
+
+
+@pytest.mark.parametrize(
+    "latency", [None, Percentiles({0.5: 0.1}), Histogram((0.1, math.inf), (0, 0))], ids=["none", "others only", "nothing observed"]
+)
+def test_a_measure_a_source_cannot_give_is_unknown(latency: Histogram | Percentiles | None):
+    [row] = normalise([sample(success=1.0, latency=latency)], 0, Window(30), lambda _: {}, measures=ASKED)
+    assert [extra.name for extra in row.extras] == [measure.name for measure in ASKED]
+    assert [extra.micro for extra in row.extras] == [None] * 4
+    assert idle(WEB, 0, Window(30), {}, measures=ASKED).extras == row.extras
 
 
 def test_an_object_says_where_and_when_it_was_observed():

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from metrics_api.objects import Edge, LatencyUnit, TrafficMetrics, list_wire, resource_version, timestamp
+from metrics_api.instant import timestamp
+from metrics_api.objects import Edge, Extra, LatencyUnit, TrafficMetrics, list_wire, resource_version
 from metrics_api.query import Direction, Side
 from metrics_api.resources import EVERYTHING, UNKNOWN, ResourceRef
 from metrics_api.window import Window
@@ -102,6 +103,17 @@ def test_latency_in_either_unit_is_exact(micro: int, seconds: str, milliseconds:
     row = replace(ROW, p99=micro)
     assert row.wire()["metrics"][0] == {"name": NAMES[0], "unit": "seconds", "value": seconds}
     assert row.wire(LatencyUnit.MILLISECONDS)["metrics"][0] == {"name": NAMES[0], "unit": "ms", "value": milliseconds}
+
+
+@pytest.mark.parametrize(("unit", "values"), [(LatencyUnit.SECONDS, ["12m", None]), (LatencyUnit.MILLISECONDS, ["12", None])])
+def test_what_was_asked_for_comes_after_the_five_in_the_same_unit(unit: LatencyUnit, values: list[str | None]):
+    row = replace(ROW, extras=(Extra("p95_response_latency", 12_000), Extra("mean_response_latency")))
+    metrics = row.wire(unit)["metrics"]
+    assert metrics[:5] == ROW.wire(unit)["metrics"]
+    assert metrics[5:] == [
+        {"name": name, "unit": unit.value, "value": value}
+        for name, value in zip(("p95_response_latency", "mean_response_latency"), values, strict=True)
+    ]
 
 
 def test_fractional_counts_are_thousandths():

@@ -30,7 +30,13 @@ def test_every_read_of_every_question_is_covered(name: str):
 
 
 def test_the_names_looked_for_are_those_of_counters_and_of_buckets():
-    assert Vocabulary.of(load_dialect("istio")).metrics == {"istio_requests_total", "istio_request_duration_milliseconds_bucket"}
+    assert Vocabulary.of(load_dialect("istio")).metrics == {
+        "istio_requests_total",
+        "istio_request_duration_milliseconds_bucket",
+        "istio_request_duration_milliseconds_sum",
+        "istio_tcp_connections_opened_total",
+        "istio_tcp_received_bytes_total",
+    }
 
 
 def test_the_label_that_tells_the_observer_is_kept():

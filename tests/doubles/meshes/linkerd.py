@@ -1,4 +1,4 @@
-"""What Linkerd 2's proxies expose for the fleet, and the labels that Linkerd's scrape job gives them.
+"""What Linkerd 2's proxies expose for the fleet, the labels that Linkerd's scrape job gives them, and what they tell.
 
 Source: linkerd/linkerd2-proxy, linkerd/app/core/src/metrics.rs and linkerd/http/metrics; linkerd/linkerd2, the scrape job of linkerd-viz.
 """
@@ -6,13 +6,16 @@ Source: linkerd/linkerd2-proxy, linkerd/app/core/src/metrics.rs and linkerd/http
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import ClassVar
 
+from metrics_api import ResourceRef
 from tests.doubles.mesh_facts import FLOWS, External, Flow, Orphan, Outside, Pod, Result, Workload
 from tests.doubles.mesh_series import Row, counter, histogram
+from tests.doubles.meshes import CALLERS, FROM, TO, TOTAL, WORKLOAD_KINDS, Mesh, Seen, of_kind
 
-__all__ = ["BOUNDS", "rows", "scrape_labels"]
+__all__ = ["Linkerd"]
 
-BOUNDS = tuple(
+_BOUNDS = tuple(
     str(bound)
     for bound in (
         *(1, 2, 3, 4, 5),
@@ -35,22 +38,62 @@ _PROBES = 900.0
 """Requests per second that are not traffic; enough of them to be seen in any row they get into."""
 
 
-def scrape_labels(workload: Workload, pod: Pod) -> dict[str, str]:
-    """The labels the scrape job adds: namespace, pod, the owner under its kind, and every label of the pod."""
-    labels = {"namespace": workload.namespace, "pod": pod.name, _KIND_LABEL[workload.kind]: workload.name, "app": workload.name}
-    if workload.template_hash:
-        labels["pod_template_hash"] = workload.template_hash
-    return {**labels, "control_plane_ns": "linkerd", "workload_ns": workload.namespace}
+class Linkerd(Mesh):
+    """Callees are named by callers down to the pod, callers by nobody but themselves."""
 
+    name = "linkerd"
+    bounds = tuple(float(bound) / 1000 for bound in _BOUNDS)
+    # No label of Linkerd's scrape jobs names a node.
+    never: ClassVar = {
+        TOTAL: frozenset({"Node"}),
+        TO: frozenset({"Node", "Service"}),
+        FROM: frozenset({"Node"}),
+        CALLERS: frozenset({"Node"}),
+    }
 
-def rows(workload: Workload, pod: Pod) -> Iterator[Row]:
-    """Everything one proxy exposes."""
-    for flow in FLOWS:
-        if flow.server == workload:
-            yield from _inbound(flow, workload, pod)
-        if flow.client == workload:
-            yield from _outbound(flow, pod)
-    yield from _not_traffic(pod)
+    def scrape_labels(self, workload: Workload, pod: Pod) -> dict[str, str]:
+        """The labels the scrape job adds: namespace, pod, the owner under its kind, and every label of the pod."""
+        labels = {"namespace": workload.namespace, "pod": pod.name, _KIND_LABEL[workload.kind]: workload.name, "app": workload.name}
+        if workload.template_hash:
+            labels["pod_template_hash"] = workload.template_hash
+        return {**labels, "control_plane_ns": "linkerd", "workload_ns": workload.namespace}
+
+    def rows(self, workload: Workload, pod: Pod) -> Iterator[Row]:
+        """Everything one proxy exposes."""
+        for flow in FLOWS:
+            if flow.server == workload:
+                yield from _inbound(flow, workload, pod)
+            if flow.client == workload:
+                yield from _outbound(flow, pod)
+        yield from _not_traffic(pod)
+
+    def timed(self, side: str, result: Result) -> bool:  # noqa: ARG002
+        """A stream that breaks before its headers has no latency."""
+        return result.code != 0 and not result.local
+
+    def tells_peer(self, seen: Seen, other: str) -> bool:
+        """A server knows of its callers only that one has no proxy."""
+        return seen.side == "client" or other == "server" or isinstance(seen.flow.client, Outside)
+
+    def named(self, seen: Seen, which: str, kind: str, *, only: bool) -> ResourceRef | None:
+        """The reporting proxy's own labels, and in a caller's series those of the pod that was called."""
+        thing, pod = seen.end(which)
+        own = seen.side == which
+        if (not own and which == "client") or not isinstance(thing, Workload | Orphan):
+            return None
+        match kind:
+            case "Namespace":
+                return ResourceRef(kind, "", thing.namespace)
+            case "Service":
+                return ResourceRef(kind, thing.namespace, thing.name) if which == "server" and not own else None
+            case "Pod":
+                return ResourceRef(kind, thing.namespace, pod.name) if pod is not None else None
+            case _ if kind not in WORKLOAD_KINDS or isinstance(thing, Orphan):
+                return None
+            case "ReplicaSet" if only and thing.template_hash:
+                return ResourceRef(kind, thing.namespace, f"{thing.name}-{thing.template_hash}")
+            case _:
+                return of_kind(thing, kind)
 
 
 def _inbound(flow: Flow, workload: Workload, pod: Pod) -> Iterator[Row]:
@@ -99,7 +142,7 @@ def _responses(
     yield counter("request_total", labels, rate * 1.5)
     yield counter("route_response_total", {"dst": labels["authority"], "rt_route": "GET /", **status, **verdict}, rate)
     if answered:
-        yield from histogram("response_latency_ms", {**labels, **status}, BOUNDS, rate, latency, 0.001)
+        yield from histogram("response_latency_ms", {**labels, **status}, _BOUNDS, rate, latency, 0.001)
 
 
 def _not_traffic(pod: Pod) -> Iterator[Row]:
@@ -110,7 +153,7 @@ def _not_traffic(pod: Pod) -> Iterator[Row]:
         labels = {"direction": "inbound", **address, **_plain("no_tls_from_remote"), **_policy(route)}
         yield counter("response_total", {**labels, **answered}, _PROBES)
         if (address, route) != (admin, "probe"):
-            yield from histogram("response_latency_ms", {**labels, "status_code": "200"}, BOUNDS, _PROBES, ((9.0, 1.0),), 0.001)
+            yield from histogram("response_latency_ms", {**labels, "status_code": "200"}, _BOUNDS, _PROBES, ((9.0, 1.0),), 0.001)
     control = {
         "addr": "linkerd-dst-headless.linkerd.svc.cluster.local:8086",
         "server_id": _identity("linkerd-destination", "linkerd"),

@@ -1,4 +1,4 @@
-"""What Istio's sidecars, gateways and waypoints expose for the fleet, and the labels that scraping gives them.
+"""What Istio's sidecars, gateways and waypoints expose for the fleet, the labels that scraping gives them, and what they tell.
 
 Source: istio/proxy, source/extensions/filters/http/istio_stats; istio/istio, samples/addons.
 """
@@ -6,41 +6,73 @@ Source: istio/proxy, source/extensions/filters/http/istio_stats; istio/istio, sa
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import ClassVar
 
+from metrics_api import ResourceRef
+from tests.doubles.mesh_envoy import BOUNDS
 from tests.doubles.mesh_facts import FLOWS, External, Flow, Orphan, Outside, Pod, Result, Workload
 from tests.doubles.mesh_series import Row, counter, histogram
+from tests.doubles.meshes import CALLERS, FROM, TO, TOTAL, WORKLOAD_KINDS, Mesh, Seen
 
-__all__ = ["BOUNDS", "WAYPOINT", "rows", "scrape_labels"]
-
-BOUNDS = (
-    *("0.5", "1", "5", "10", "25", "50", "100", "250", "500", "1000", "2500", "5000", "10000"),
-    *("30000", "60000", "300000", "600000", "1800000", "3600000"),
-)
-"""Envoy's default bounds, milliseconds."""
+__all__ = ["WAYPOINT", "Istio"]
 
 WAYPOINT = Workload("shop", "waypoint", "Deployment", (Pod("waypoint-7c9d6b7f4-m8x2v", 1.0, "node-a"),), "7c9d6b7f4")
 """The proxy before the ambient workloads of its namespace."""
 
 
-def scrape_labels(workload: Workload, pod: Pod) -> dict[str, str]:
-    """Of the reporting pod. The sample addon names it ``pod``, the sample PodMonitor ``pod_name``; each scrapes one namespace here."""
-    name = "pod" if workload.namespace == "shop" else "pod_name"
-    return {"namespace": workload.namespace, name: pod.name, "node": pod.node, "app": workload.name}
+class Istio(Mesh):
+    """Both ends name both ends, as workloads whose kind nobody tells."""
 
+    name = "istio"
+    bounds = tuple(float(bound) / 1000 for bound in BOUNDS)
+    extra = (WAYPOINT,)
+    # A caller's service is in no label, and pods and nodes are those of the reporting proxy.
+    never: ClassVar = {TOTAL: frozenset(), TO: frozenset({"Service"}), FROM: frozenset(), CALLERS: frozenset({"Pod", "Node"})}
 
-def rows(workload: Workload, pod: Pod) -> Iterator[Row]:
-    """Everything one proxy exposes. An ambient workload has none; a gateway reports what it sends and nothing of what it gets."""
-    if workload.ambient:
-        return
-    for flow in FLOWS:
-        if workload == WAYPOINT and isinstance(flow.server, Workload) and flow.server.ambient:
-            yield from _requests(flow, "waypoint", 1.0)
-        if flow.server == workload and not workload.gateway:
-            yield from _requests(flow, "destination", pod.share)
-        if flow.client == workload:
-            yield from _requests(flow, "source", pod.share)
-    yield counter("istio_agent_pilot_xds_send_err_type_total", {"type": "unknown"}, 1.0)
-    yield counter("istio_tcp_sent_bytes_total", {"reporter": "destination", **_source(workload), "request_protocol": "tcp"}, 5e6)
+    def scrape_labels(self, workload: Workload, pod: Pod) -> dict[str, str]:
+        """Of the reporting pod. The sample addon names it ``pod``, the sample PodMonitor ``pod_name``; each scrapes one namespace here."""
+        name = "pod" if workload.namespace == "shop" else "pod_name"
+        return {"namespace": workload.namespace, name: pod.name, "node": pod.node, "app": workload.name}
+
+    def rows(self, workload: Workload, pod: Pod) -> Iterator[Row]:
+        """Everything one proxy exposes. An ambient workload has none; a gateway reports what it sends and nothing of what it gets."""
+        if workload.ambient:
+            return
+        for flow in FLOWS:
+            if workload == WAYPOINT and isinstance(flow.server, Workload) and flow.server.ambient:
+                yield from _requests(flow, "waypoint", 1.0)
+            if flow.server == workload and not workload.gateway:
+                yield from _requests(flow, "destination", pod.share)
+            if flow.client == workload:
+                yield from _requests(flow, "source", pod.share)
+        yield counter("istio_agent_pilot_xds_send_err_type_total", {"type": "unknown"}, 1.0)
+        yield counter(
+            "istio_tcp_sent_bytes_total", {"reporter": "destination", **_source(workload), "request_protocol": "tcp"}, 5e6
+        )
+
+    def reports(self, flow: Flow, side: str) -> bool:
+        """An ambient workload's caller side has no proxy, and before its own side stands a waypoint; a gateway reports what it sends."""
+        if side == "client":
+            return isinstance(flow.client, Workload) and not flow.client.ambient
+        return isinstance(flow.server, Workload) and not flow.server.gateway
+
+    def named(self, seen: Seen, which: str, kind: str, *, only: bool) -> ResourceRef | None:  # noqa: ARG002
+        """Either end by its workload, the callee by the service it was called by too; pods and nodes are those of a sidecar itself."""
+        thing, pod = seen.end(which)
+        if kind == "Service":
+            called = which == "server" and isinstance(thing, Workload | Orphan)
+            return ResourceRef(kind, thing.namespace, thing.name) if called else None
+        if not isinstance(thing, Workload):
+            return None
+        match kind:
+            case "Namespace":
+                return ResourceRef(kind, "", thing.namespace)
+            case "Pod" | "Node":
+                if pod is None or thing.ambient or seen.side != which:
+                    return None
+                return ResourceRef(kind, "", pod.node) if kind == "Node" else ResourceRef(kind, thing.namespace, pod.name)
+            case _:
+                return ResourceRef("Workload", thing.namespace, thing.name) if kind in WORKLOAD_KINDS else None
 
 
 def _requests(flow: Flow, reporter: str, share: float) -> Iterator[Row]:

@@ -1,0 +1,81 @@
+"""What is found when a source is examined: is it reached, what can be answered out of it, what is wrong, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol, runtime_checkable
+
+from metrics_api.window import Window
+
+__all__ = ["Ability", "Diagnosable", "Diagnosis", "Finding", "Level"]
+
+
+class Level(StrEnum):
+    """How much a finding matters: worth knowing, something is lost, or numbers are missing or wrong."""
+
+    OK = "ok"
+    WARNING = "warning"
+    PROBLEM = "problem"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing found: ``what`` is so, in one sentence without a full stop, and ``advice`` what to do, empty when there is nothing to do.
+
+    ``check`` is one word for what was examined, which stays the same from release to release.
+    """
+
+    level: Level
+    source: str
+    check: str
+    what: str
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ability:
+    """Of which resources, in the plural (``workloads``, ``pods``), a dialect tells what, given the series there are.
+
+    ``told`` are those of ``received``, ``to`` and ``from`` that can be answered, ``lost`` those that could be if the series were complete.
+    """
+
+    dialect: str
+    resources: str
+    told: tuple[str, ...]
+    lost: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """The findings about one source, and its abilities dialect by dialect.
+
+    ``summary`` is one line that says what it is and how it answered. ``facts`` are the same for programs: texts and numbers by name.
+    """
+
+    source: str
+    summary: str = ""
+    facts: Mapping[str, str | float] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+    abilities: tuple[Ability, ...] = ()
+
+    @property
+    def level(self) -> Level:
+        """That of the worst finding."""
+        levels = {finding.level for finding in self.findings}
+        return next((level for level in (Level.PROBLEM, Level.WARNING) if level in levels), Level.OK)
+
+
+@runtime_checkable
+class Diagnosable(Protocol):
+    """A source that can be examined. It need not be open for that, and whatever is wrong with it is a finding, not an error."""
+
+    @property
+    def name(self) -> str:
+        """The name it has in the configuration."""
+        ...
+
+    async def diagnose(self, window: Window) -> Diagnosis:
+        """Examine the source for questions about ``window``, within some ten seconds."""
+        ...
