@@ -20,7 +20,7 @@ from backends.dialects.identity import HOST, Identity
 from backends.dialects.interpret import Rows, interpret, passed_by
 from backends.dialects.load import AUTO, builtin_dialects, candidates, load_dialect, parse_dialect, read_dialect
 from backends.dialects.matcher import Comparison, Matcher, equal, one_of, parse_matchers
-from backends.dialects.plan import Part, Read, Reading, by_caller, omissions, plan, refusal
+from backends.dialects.plan import Part, Read, Reading, by_caller, by_callers, omissions, plan, refusal
 
 __all__ = [
     "AUTO",
@@ -48,6 +48,7 @@ __all__ = [
     "View",
     "builtin_dialects",
     "by_caller",
+    "by_callers",
     "candidates",
     "combined",
     "equal",

@@ -1,8 +1,8 @@
 """One question put to one dialect: what is to be read next, until enough is known to answer.
 
 A source alternates between reading what :attr:`Consultation.reads` lists and handing the rows over with :meth:`Consultation.take`; it
-need not know why something more is asked for. That is so where the first look found nothing, and where an observer that callers may
-pass by has seen some of the traffic.
+need not know why something more is asked for. That is so where the first look found nothing, where only callers saw some of what was
+received, and where an observer that callers may pass by has seen some of the traffic.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Hashable, Mapping, Sequence
 
 from backends.dialects.dialect import Dialect
 from backends.dialects.interpret import Rows, interpret, passed_by
-from backends.dialects.plan import Part, Read, by_caller, omissions, plan
-from metrics_api import Sample, TrafficQuery
+from backends.dialects.plan import Part, Read, by_caller, by_callers, omissions, plan
+from metrics_api import Sample, Side, TrafficQuery
 
 __all__ = ["Consultation", "combined"]
 
@@ -29,6 +29,7 @@ class Consultation:
         self._source = source
         self._stages: list[list[Part]] = plan(dialect, query)
         self._lacks = tuple(f'source "{source}": {text}' for text in omissions(dialect, query))
+        self._called: frozenset[Hashable] = frozenset()
         self.samples: tuple[Sample, ...] = ()
 
     @property
@@ -50,10 +51,15 @@ class Consultation:
         """Go on with the rows of all :attr:`reads`. Does no I/O, so that a thread may do it when there are many rows."""
         stage, *rest = self._stages
         found = interpret(stage, self._query, results, self._source)
+        if self._called:
+            found = tuple(sample for sample in found if sample.about in self._called)
         known = {sample.about for sample in found}
         self.samples = (*found, *(sample for sample in self.samples if sample.about not in known))
         if not any(part.callers for part in stage) and passed_by(stage, results):
             self._stages = [by_caller(self._dialect, self._query)]
+        elif any(part.bare for part in stage) and (called := _seen_by_callers(found)):
+            self._called = called
+            self._stages = [parts] if (parts := by_callers(self._dialect, self._query)) else []
         else:
             self._stages = [] if any(map(_counted, self.samples)) else rest
 
@@ -90,6 +96,11 @@ def combined(consultations: Sequence[Consultation]) -> tuple[tuple[Sample, ...],
             warnings |= dict.fromkeys(consultation.warnings)
         known |= {sample.resource[1:] for sample in consultation.samples}
     return tuple(samples.values()), tuple(warnings)
+
+
+def _seen_by_callers(samples: Sequence[Sample]) -> frozenset[Hashable]:
+    """What rows are about that were counted at the client."""
+    return frozenset(sample.about for sample in samples if sample.side is Side.CLIENT and _counted(sample))
 
 
 def _counted(sample: Sample) -> bool:

@@ -13,14 +13,16 @@ from functools import reduce
 from itertools import chain
 
 from backends.dialects.dialect import Dialect, View
+from backends.dialects.expression import quote
 from backends.dialects.identity import HOST, Identity
 from backends.dialects.matcher import Comparison, Matcher, equal, one_of
 from metrics_api import ANY_WORKLOAD, WORKLOAD_KINDS, Direction, Side, TrafficQuery
 
-__all__ = ["Part", "Read", "Reading", "by_caller", "omissions", "plan", "refusal"]
+__all__ = ["Part", "Read", "Reading", "by_caller", "by_callers", "omissions", "plan", "refusal"]
 
 _PEERS_WHEN_UNNAMED = ("Service", HOST)
 _COARSE = ("Namespace", "Node", "Service")
+_BOTH = (Side.SERVER, Side.CLIENT)
 
 
 class Reading(Enum):
@@ -58,6 +60,7 @@ class Part:
     or peer (a namespace, a node, a service) is added up from: which observer counts, and which failures were counted already, can only
     be told of a workload. ``strands`` says that they are those of the callee, of the caller and of the service that was called, each of
     them empty if not needed, because observers are chosen for each of these; ``callers`` that a total is told apart by caller for it.
+    ``bare`` says that latencies are left for :func:`by_callers`.
     """
 
     view: View
@@ -73,6 +76,7 @@ class Part:
     within: tuple[tuple[Identity, ...], ...] = ()
     strands: bool = False
     callers: bool = False
+    bare: bool = False
 
     @property
     def reads(self) -> tuple[Read, ...]:
@@ -101,27 +105,41 @@ def plan(dialect: Dialect, query: TrafficQuery) -> list[list[Part]]:
 
 
 def _totals(dialect: Dialect, query: TrafficQuery) -> list[list[Part]]:
-    """Both sides at once, since some workloads are seen by their callers alone.
+    """Both sides at once, since some workloads are seen by their callers alone; how long it took those is for when there are some.
 
     Where callers know no more than the name of a workload whose kind its own proxy knows, what they say is kept for when no server
     knows anything: it could be about a workload of another kind.
     """
     if query.side:
-        stages = [_parts(dialect, query, Direction.FROM, (query.side,))]
-    else:
-        servers, clients = (_parts(dialect, query, Direction.FROM, (side,)) for side in (Side.SERVER, Side.CLIENT))
-        exact, vague = (
-            {identity.kind for part in parts for identity in part.resource} & {ANY_WORKLOAD, *WORKLOAD_KINDS}
-            for parts in (servers, clients)
-        )
-        apart = vague == {ANY_WORKLOAD} and bool(exact - vague)
-        stages = [servers, clients] if apart else [_parts(dialect, query, Direction.FROM, (Side.SERVER, Side.CLIENT))]
+        return _present([_parts(dialect, query, Direction.FROM, (query.side,))])
+    servers, clients = (_parts(dialect, query, Direction.FROM, _BOTH, among=(side,)) for side in _BOTH)
+    exact, vague = (
+        {identity.kind for part in parts for identity in part.resource} & {ANY_WORKLOAD, *WORKLOAD_KINDS}
+        for parts in (servers, clients)
+    )
+    if vague == {ANY_WORKLOAD} and exact - vague:
+        return _present([servers, clients])
+    whole = _parts(dialect, query, Direction.FROM, _BOTH)
+    if not servers or any(part.strands for part in whole):
+        return _present([whole])
+    counted = [part for part in servers if part.view.requests]
+    counted += [replace(part, latencies=(), sums=(), bare=True) for part in clients if part.view.requests]
+    return _present([[*counted, *(part for part in whole if part.view.connections)]])
+
+
+def _present(stages: Sequence[list[Part]]) -> list[list[Part]]:
     return [stage for stage in stages if stage]
+
+
+def by_callers(dialect: Dialect, query: TrafficQuery) -> list[Part]:
+    """The parts of a total that callers saw, with how long it took, for when some of it was seen by nobody else."""
+    parts = _parts(dialect, query, Direction.FROM, _BOTH, among=(Side.CLIENT,))
+    return [part for part in parts if part.latencies]
 
 
 def by_caller(dialect: Dialect, query: TrafficQuery) -> list[Part]:
     """The parts of a total told apart by caller, for when an observer that callers may pass by has seen some of it."""
-    return _parts(dialect, query, Direction.FROM, (query.side,) if query.side else (Side.SERVER, Side.CLIENT), callers=True)
+    return _parts(dialect, query, Direction.FROM, (query.side,) if query.side else _BOTH, callers=True)
 
 
 def refusal(dialect: Dialect, query: TrafficQuery) -> str | None:
@@ -149,9 +167,18 @@ def omissions(dialect: Dialect, query: TrafficQuery) -> tuple[str, ...]:
 
 
 def _parts(
-    dialect: Dialect, query: TrafficQuery, direction: Direction, sides: Sequence[Side], *, callers: bool = False
+    dialect: Dialect,
+    query: TrafficQuery,
+    direction: Direction,
+    sides: Sequence[Side],
+    *,
+    among: Sequence[Side] = _BOTH,
+    callers: bool = False,
 ) -> list[Part]:
-    """One part per view that can name both ends as asked; the first of several views that read the very same series."""
+    """One part per view that can name both ends as asked; the first of several views that read the very same series.
+
+    ``sides`` are those to observe from, the most trusted first; ``among`` narrows them and leaves the trust as it is.
+    """
     planned: list[Part] = []
     for rank, view in enumerate(dialect.views):
         ends = (view.source, view.destination) if direction is Direction.TO else (view.destination, view.source)
@@ -161,7 +188,7 @@ def _parts(
         observed = tuple(
             (value, side, 10_000 * sides.index(side) + 100 * rank + order)
             for order, (value, side) in enumerate(view.observer.sides)
-            if side in sides
+            if side in sides and side in among
         )
         if resource and observed and (peer if query.edges else not view.partial):
             part = _part(view, query, direction, _ends(view, query, direction, resource, peer, callers=callers), observed)
@@ -320,10 +347,22 @@ def _whole(part: Part, query: TrafficQuery) -> Part:
 
 
 def _narrow(identities: Sequence[Identity], namespace: str, name: str) -> list[Matcher]:
-    """The matchers that hold whichever of the identities names the resource."""
+    """The matchers that hold whichever of the identities names the resource.
+
+    Where each of them asks something else of the same label, one of these must hold.
+    """
     narrowed = [identity.narrow(*_place(identity, namespace, name)) for identity in identities]
-    common = reduce(lambda left, right: [matcher for matcher in left if matcher in right], narrowed)
-    return list(dict.fromkeys(common))
+    common = list(dict.fromkeys(reduce(lambda left, right: [matcher for matcher in left if matcher in right], narrowed)))
+    asked = [{matcher.label: matcher for matcher in matchers if matcher not in common} for matchers in narrowed]
+    for label in reduce(lambda left, right: {name: left[name] for name in left if name in right}, asked):
+        matchers = [matchers[label] for matchers in asked]
+        if all(matcher.comparison in (Comparison.EQUAL, Comparison.MATCHES) for matcher in matchers):
+            common.append(Matcher(label, Comparison.MATCHES, "|".join(dict.fromkeys(map(_as_expression, matchers)))))
+    return common
+
+
+def _as_expression(matcher: Matcher) -> str:
+    return quote(matcher.value) if matcher.comparison is Comparison.EQUAL else matcher.value
 
 
 def _place(identity: Identity, namespace: str, name: str) -> tuple[str, str]:

@@ -8,13 +8,13 @@ for; above each query stand the views of the dialect that it serves. Line breaks
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
 import pytest
 
-from backends.dialects import Read, builtin_dialects, load_dialect, plan, refusal
+from backends.dialects import Part, Read, builtin_dialects, by_caller, by_callers, load_dialect, plan, refusal
 from backends.prometheus.promql import HistogramForm, query_of
 from metrics_api import Direction, Side, TrafficQuery, Window
 from tests.doubles.stores import parse_errors
@@ -53,15 +53,23 @@ def _rendered(name: str) -> dict[str, dict[str, list[str]]]:
 
 
 def _queries(name: str, query: TrafficQuery, form: HistogramForm) -> Iterator[tuple[str, str]]:
-    """PromQL and its purpose, in the order of asking; what a later stage asks is asked only if the earlier ones found nothing."""
-    for number, stage in enumerate(plan(load_dialect(name), query)):
-        for part in stage:
-            kinds: dict[Read, str] = {part.requests: "connections" if part.view.connections else "requests"}
-            kinds |= dict.fromkeys(part.latencies, "latency") | dict.fromkeys(part.sums, "sum of latencies")
-            kinds |= dict.fromkeys(part.corrections, "corrections")
-            later = ", if nothing was found so far" if number else ""
-            for read, kind in kinds.items():
-                yield query_of(read, query.window, form), f"{part.view.name} ({part.direction}): {kind}{later}"
+    """PromQL and its purpose, in the order of asking; what comes with a condition is asked only if that turns out to hold."""
+    dialect = load_dialect(name)
+    for number, stage in enumerate(plan(dialect, query)):
+        yield from _of_stage(stage, query, form, ", if nothing was found so far" if number else "")
+        if any(part.bare for part in stage):
+            yield from _of_stage(by_callers(dialect, query), query, form, ", if only callers saw some of it")
+        if any(part.partial and not part.peer for part in stage):
+            yield from _of_stage(by_caller(dialect, query), query, form, ", if an observer that callers may pass by saw some of it")
+
+
+def _of_stage(stage: Sequence[Part], query: TrafficQuery, form: HistogramForm, condition: str) -> Iterator[tuple[str, str]]:
+    for part in stage:
+        kinds: dict[Read, str] = {part.requests: "connections" if part.view.connections else "requests"}
+        kinds |= dict.fromkeys(part.latencies, "latency") | dict.fromkeys(part.sums, "sum of latencies")
+        kinds |= dict.fromkeys(part.corrections, "corrections")
+        for read, kind in kinds.items():
+            yield query_of(read, query.window, form), f"{part.view.name} ({part.direction}): {kind}{condition}"
 
 
 def _readable(promql: str) -> str:

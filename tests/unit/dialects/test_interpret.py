@@ -244,9 +244,9 @@ def test_only_the_peers_asked_for_are_answered(peer: ResourceRef, found: set[Res
 
 def test_a_row_of_an_observer_nobody_knows_is_left_out():
     parts = plan(SMALL, TOTAL)[0]
-    (part,) = parts
+    part = parts[0]
     values = {"ns": "shop", "app": "web", "reporter": "satellite", "code": "200"}
-    results: dict[Read, Rows] = {read: {} for read in part.reads}
+    results: dict[Read, Rows] = {read: {} for each in parts for read in each.reads}
     results[part.requests] = {tuple(values[label] for label in part.requests.by): 5.0}
     assert interpret(parts, TOTAL, results, "mesh") == ()
 

@@ -95,6 +95,23 @@ def test_a_service_and_a_namespace_count_a_way_through_a_waypoint_once(kind: str
     assert [(sample.success, sample.side) for sample in found.values()] == [(100.0, Side.SERVER)]
 
 
+def test_how_long_it_took_callers_is_read_for_what_nobody_else_saw():
+    consultation = Consultation(load_dialect("istio"), TOTAL, "mesh")
+    seen = [call("destination", "api", "web", 10.0), call("source", "api", "web", 11.0), call("source", "api", "db", 4.0)]
+    held = {REQUESTS: seen, LATENCY: seen}
+    consultation.take({read: rows(read, held) for read in consultation.reads})
+    assert [str(matcher.value) for read in consultation.reads for matcher in read.matchers if matcher.label == "reporter"] == [
+        "source",
+        "source",
+    ]
+    consultation.take({read: rows(read, held) for read in consultation.reads})
+    assert consultation.reads == ()
+    assert {sample.resource.name: (sample.success, sample.side, sample.latency) for sample in consultation.samples} == {
+        "web": (10.0, Side.SERVER, Histogram((1.0, float("inf")), (10.0, 0.0))),
+        "db": (4.0, Side.CLIENT, Histogram((1.0, float("inf")), (4.0, 0.0))),
+    }
+
+
 def test_without_a_waypoint_a_total_is_read_in_one_go():
     consultation = Consultation(load_dialect("istio"), TOTAL, "mesh")
     held = {REQUESTS: [call("destination", "api", "web", 1.0)]}

@@ -53,7 +53,6 @@ def test_linkerds_total():
             f"histogram response_latency_ms{{{LINKERD_INBOUND},namespace='shop',deployment='web'}} by namespace,deployment",
             "outbound, from: client",
             f"counter response_total{called},classification",
-            f"histogram response_latency_ms{called}",
             "inbound connections, from: server",
             f"counter tcp_open_total+tcp_read_bytes_total{tcp_in} by namespace,deployment",
             "outbound connections, from: client",
@@ -90,13 +89,16 @@ def test_istios_total():
         "destination_workload_namespace='shop',destination_workload='web'",
         "destination_workload_namespace,destination_workload,reporter",
     )
-    read = f"{{{callee},reporter=~'destination|waypoint|source'}}"
+    read = f"{{{callee},reporter=~'destination|waypoint'}}"
+    called = f"{{{callee},reporter='source'}}"
     tcp = "istio_tcp_connections_opened_total+istio_tcp_received_bytes_total"
     assert stages("istio", TOTAL) == [
         [
-            "requests, from: server/client",
+            "requests, from: server",
             f"counter istio_requests_total{read} by {by},grpc_response_status,response_code",
             f"histogram istio_request_duration_milliseconds{read} by {by}",
+            "requests, from: client",
+            f"counter istio_requests_total{called} by {by},grpc_response_status,response_code",
             "connections, from: server/client",
             f"counter {tcp}{{{callee},reporter=~'destination|source'}} by {by}",
         ],
