@@ -21,7 +21,6 @@ __all__ = [
     "parse_integer",
     "parse_list_options",
     "parse_timeout",
-    "parse_truth",
     "parse_version",
 ]
 
@@ -131,12 +130,6 @@ def parse_integer(query: Mapping[str, str], key: str) -> int:
     if not (digits.isascii() and digits.isdecimal()) or len(digits) > len(str(_LARGEST)) or int(digits) > _LARGEST:
         raise BadQuery(f'{key} "{text}" is not a whole number')
     return int(text)
-
-
-def parse_truth(query: Mapping[str, str], key: str) -> bool | None:
-    """A boolean as Kubernetes reads one: everything but ``0`` and ``false`` is true. None when it is not given."""
-    text = query.get(key)
-    return None if text is None else text != "0" and text.casefold() != "false"
 
 
 def parse_version(text: str) -> int | None:

@@ -104,7 +104,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_settings(serve)
     serve.set_defaults(run=_serve)
 
-    doctor = commands.add_parser("doctor", help="test every source, and say what is wrong and what to do", allow_abbrev=False)
+    doctor = commands.add_parser(
+        "doctor",
+        help="test every source, and say what is wrong and what to do",
+        description="Tests every source that serve would use. Exits with 1 when there is a problem, with 2 when there is nothing to test.",
+        allow_abbrev=False,
+    )
     _add_settings(doctor)
     doctor.add_argument("-o", "--output", choices=FORMS, default=FORMS[0], help="text, or json for programs")
     doctor.set_defaults(run=_doctor)
@@ -116,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
 
     config = commands.add_parser("config", help="work with configuration files").add_subparsers(required=True, metavar="COMMAND")
     check = config.add_parser("check", help="name every problem of a file; exits with 2 when there is one")
-    check.add_argument("file")
+    check.add_argument("file", metavar="FILE", help="configuration file; the dialect files it names are read, too")
     check.set_defaults(run=_check)
     return parser
 

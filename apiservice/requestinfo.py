@@ -17,7 +17,7 @@ from metrics_api.errors import BadQuery
 from metrics_api.fields import FieldSelector
 from metrics_api.selector import LabelSelector
 
-__all__ = ["RequestInfo", "decode_path", "parse_field_selector", "parse_request"]
+__all__ = ["RequestInfo", "decode_path", "parse_field_selector", "parse_request", "parse_truth"]
 
 _VERBS = {"POST": "create", "GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _VERBS_IN_PATH = frozenset({"proxy", "watch"})
@@ -91,7 +91,7 @@ def parse_request(method: str, decoded_path: str, query: Mapping[str, str]) -> R
 
     name = rest[1] if len(rest) > 1 else ""
     if not name and verb == "get":
-        verb = "watch" if _asks_to_watch(query) else "list"
+        verb = "watch" if parse_truth(query, "watch") else "list"
         name = _name_selected(query)
     if not name and verb == "delete":
         verb = "deletecollection"
@@ -115,10 +115,10 @@ def parse_field_selector(text: str) -> FieldSelector:
     return FieldSelector.parse(text, _EveryField())
 
 
-def _asks_to_watch(query: Mapping[str, str]) -> bool:
-    """Kubernetes takes every value but ``0`` and ``false`` for true, the empty one too."""
-    value = query.get("watch")
-    return value is not None and value != "0" and value.casefold() != "false"
+def parse_truth(query: Mapping[str, str], key: str) -> bool | None:
+    """A boolean as Kubernetes reads one: every value but ``0`` and ``false`` is true, the empty one too. None when it is not given."""
+    text = query.get(key)
+    return None if text is None else text != "0" and text.casefold() != "false"
 
 
 def _name_selected(query: Mapping[str, str]) -> str:

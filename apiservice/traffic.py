@@ -165,7 +165,7 @@ def _beyond_knowing(samples: list[Sample], gathered: Gathered, namespace: str) -
     """
     then = timestamp(gathered.instant)
     if not gathered.samples:
-        return (f"nothing was observed at {then}: there were no requests, or it is before what the sources keep",)
+        return (f"nothing of it was observed at {then}: there were no requests, or it is before what the sources keep",)
     lost = {sample.resource for sample in samples if not sample.resource.kind and namespace in ("", sample.resource.namespace)}
     nameless = sorted("/".join(filter(None, resource[1:])) for resource in lost)
     if not nameless:

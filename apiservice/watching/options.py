@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from apiservice.listoptions import invalid_options, parse_integer, parse_truth, parse_version
+from apiservice.listoptions import invalid_options, parse_integer, parse_version
+from apiservice.requestinfo import parse_truth
 
 __all__ = ["WatchOptions", "parse_watch_options"]
 

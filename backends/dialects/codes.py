@@ -69,6 +69,9 @@ def read_code_set(node: Node) -> CodeSet:
 
 
 def _codes(node: Node, parse: Callable[[str], T], wrong: T) -> tuple[T, ...]:
+    if node.value is None:
+        # Taken for an empty list, a key left dangling would make failures successes.
+        node.problem('name codes, or write [] for "none of them"')
     codes = [item.read(parse, wrong) for item in node.items()]
     for index, code in enumerate(codes):
         if code != wrong and code in codes[:index]:

@@ -39,7 +39,7 @@ def read_configured(entries: Mapping[str, Node], *, auto: bool) -> Configured | 
         if overrides is None or (node is not None and _misfits_all(node, overrides)):
             return None
         return Configured(None, overrides)
-    dialect = read_dialect(entries["dialect"])
+    dialect = read_dialect(entries["dialect"], auto=auto)
     if dialect is None or overrides is None:
         return None
     unfit = list(misfits(dialect, overrides))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from backends.dialects.identity import Identity
@@ -196,6 +196,10 @@ class Trap:
     sign: Sign
     text: str
     absent: Sign | None = None
+
+    def changed(self, change: Callable[[Sign], Sign]) -> Trap:
+        """The trap with ``change`` applied to what it looks for and to what it looks for in vain."""
+        return replace(self, sign=change(self.sign), absent=None if self.absent is None else change(self.absent))
 
 
 @dataclass(frozen=True, slots=True)

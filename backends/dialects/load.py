@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -36,12 +37,16 @@ def load_dialect(name: str) -> Dialect:
 
     :class:`BadConfiguration` lists every mistake in the file, each with its line.
     """
+    return _load(name, builtin_dialects())
+
+
+def _load(name: str, known: Sequence[str]) -> Dialect:
+    """``known`` is what a name that is none could have been meant to be."""
     if name in builtin_dialects():
         text = (resources.files("backends.dialects") / "files" / f"{name}.yaml").read_text(encoding="utf-8")
         return parse_dialect(text, f"{name}.yaml")
     if "/" not in name and not name.endswith((".yaml", ".yml")):
-        known = ", ".join(builtin_dialects())
-        raise BadConfiguration([f'there is no dialect "{name}": it is one of {known}, or the path of a dialect file'])
+        raise BadConfiguration([f'there is no dialect "{name}": it is one of {", ".join(known)}, or the path of a dialect file'])
     try:
         text = Path(name).read_text(encoding="utf-8")
     except OSError as error:
@@ -51,10 +56,13 @@ def load_dialect(name: str) -> Dialect:
     return parse_dialect(text, name)
 
 
-def read_dialect(node: Node) -> Dialect | None:
-    """The dialect a configuration names; None when there were mistakes, which go to the node's problems."""
+def read_dialect(node: Node, *, auto: bool) -> Dialect | None:
+    """The dialect a configuration names, which could have been :data:`AUTO` if ``auto``.
+
+    None when there were mistakes, which go to the node's problems.
+    """
     try:
-        return load_dialect(node.text())
+        return _load(node.text(), [*builtin_dialects(), *([AUTO] if auto else [])])
     except BadConfiguration as error:
         for problem in error.problems:
             node.problem(problem)

@@ -99,7 +99,7 @@ def override(dialect: Dialect, overrides: Overrides, *, where_possible: bool = F
         changed,
         views=tuple(_overridden(view, fitting) for view in changed.views),
         signs=tuple(_matched(sign, fitting.match) for sign in changed.signs),
-        traps=tuple(replace(trap, sign=_matched(trap.sign, fitting.match)) for trap in changed.traps),
+        traps=tuple(trap.changed(lambda sign: _matched(sign, fitting.match)) for trap in changed.traps),
     )
 
 

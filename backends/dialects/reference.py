@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from backends.dialects.codes import FAILING_GRPC, GRPC_STATUSES
-from backends.dialects.dialect import CodeForm, CodeLabel, Correction, Dialect, GrpcCounters, OutcomeRule, Sign, View
+from backends.dialects.dialect import CodeForm, CodeLabel, Correction, Dialect, GrpcCounters, OutcomeRule, Sign, Trap, View
 from backends.dialects.ends import KINDS
 from backends.dialects.identity import Identity
 from backends.dialects.matcher import Matcher
@@ -77,7 +77,12 @@ def _section(dialect: Dialect) -> Iterator[str]:
     yield from _labels(dialect)
     yield from _changes(dialect)
     yield from _list("Limits", dialect.limits)
-    yield from _list("Signs of trouble", [f"{_code(_selector(trap.sign))}: {trap.text}" for trap in dialect.traps])
+    yield from _list("Signs of trouble", [f"{_sign_of(trap)}: {trap.text}" for trap in dialect.traps])
+
+
+def _sign_of(trap: Trap) -> str:
+    without = f" without {_code(_selector(trap.absent))}" if trap.absent is not None else ""
+    return _code(_selector(trap.sign)) + without
 
 
 def _list(title: str, sentences: Sequence[str]) -> Iterator[str]:

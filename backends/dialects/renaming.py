@@ -34,7 +34,7 @@ def renamed(dialect: Dialect, names: Mapping[str, str]) -> Dialect:
         dialect,
         views=tuple(_view(view, names) for view in dialect.views),
         signs=tuple(_sign(sign, names) for sign in dialect.signs),
-        traps=tuple(replace(trap, sign=_sign(trap.sign, names)) for trap in dialect.traps),
+        traps=tuple(trap.changed(lambda sign: _sign(sign, names)) for trap in dialect.traps),
         origins={names.get(label, label): origin for label, origin in dialect.origins.items()},
     )
 

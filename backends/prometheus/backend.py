@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -76,9 +76,7 @@ class PrometheusBackend:
 
     def refusal(self, query: TrafficQuery) -> str | None:
         """Why no dialect of the store can ever answer such a query; None when one can, or when none is recognised yet."""
-        refusals = [refusal(dialect, query) for dialect in self.dialects]
-        told = [reason for reason in refusals if reason is not None]
-        return "; ".join(told) if told and len(told) == len(refusals) else None
+        return _apart(self.dialects, query)[1]
 
     async def diagnose(self, window: Window) -> Diagnosis:
         """Examine the store for questions about ``window``; it need not be open."""
@@ -102,13 +100,16 @@ class PrometheusBackend:
     async def answer(self, query: TrafficQuery) -> Answer:
         """The samples for a query. Raises :class:`metrics_api.errors.BackendError`."""
         dialects = await self.find_dialects(query.instant)
-        able = [dialect for dialect in dialects if refusal(dialect, query) is None]
+        able, reason = _apart(dialects, query)
         consultations = [Consultation(dialect, query, self.name) for dialect in able]
         said = await together(*(self._consult(consultation, query) for consultation in consultations))
         warnings = dict.fromkeys(text for texts in said for text in texts)
         incomplete = bool(warnings)
         samples, told = combined(consultations)
         warnings |= dict.fromkeys(told)
+        if reason is not None:
+            # The refusal could not say so: which dialects there are, or were then, was found out just now.
+            warnings[f'source "{self.name}": {reason}'] = None
         if (hint := await self._too_short(dialects[0], query)) is not None:
             warnings[hint] = None
         return Answer(samples, query.instant, query.window, tuple(warnings), incomplete=incomplete)
@@ -120,9 +121,10 @@ class PrometheusBackend:
         if self._client.is_victoria_metrics:
             return await one_by_one(self.answer, query, span)
         dialects = await self.find_dialects(span.end)
-        able = [dialect for dialect in dialects if refusal(dialect, query) is None]
+        able, reason = _apart(dialects, query)
         hint = await self._too_short(dialects[0], replace(query, instant=span.end))
-        return await Ranges(self.name, self._client, query).history(able, span, [hint] if hint is not None else [])
+        hints = [hint, reason and f'source "{self.name}": {reason}']
+        return await Ranges(self.name, self._client, query).history(able, span, [text for text in hints if text])
 
     async def find_dialects(self, instant: int) -> tuple[Dialect, ...]:
         """The dialects to answer in, looked for from time to time if none is configured.
@@ -141,7 +143,7 @@ class PrometheusBackend:
             raise BackendRefused(
                 self.name,
                 "keeps no metrics of a mesh that is known here: is the mesh scraped into it? "
-                '"trafficmetrics doctor" says what was looked for; a scheme of your own needs a dialect file',
+                '"trafficmetrics doctor" says more; a scheme of your own needs a dialect file',
             )
         if found != self.dialects:
             logger.info('source "%s" keeps %s', self.name, ", ".join(dialect.name for dialect in found))
@@ -227,3 +229,11 @@ class PrometheusBackend:
         self._facts = {known: fact for known, fact in self._facts.items() if fact[1] > now}
         self._facts[key] = (value, now + (_FACTS_KEPT if value else _SILENCE_KEPT))
         return value
+
+
+def _apart(dialects: Sequence[Dialect], query: TrafficQuery) -> tuple[list[Dialect], str | None]:
+    """The dialects that can answer a query; where there are some and none can, why not."""
+    refusals = [(dialect, refusal(dialect, query)) for dialect in dialects]
+    able = [dialect for dialect, reason in refusals if reason is None]
+    reasons = "; ".join(reason for _, reason in refusals if reason is not None)
+    return able, reasons if reasons and not able else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from backends.dialects import Dialect, Trap, equal
 from backends.dialects.findings import examine
@@ -205,19 +205,31 @@ class _Examination:
                 "is the mesh still scraped? look at the targets of the store",
             )
             return
-        if match and (others := await recognise(self._store, self._instant)):
-            names = _listed([dialect.name for dialect in others])
-            what = f"it keeps {names}, but no series with what overrides.match asks for"
+        if match and (kept := await self._kept(counters)):
+            what = f"it keeps {_listed(kept)}, but no series with what overrides.match asks for"
             self.say(Level.PROBLEM, "dialect", what, "correct overrides.match")
             return
         anything = await present(self._store, ["count(up)"], self._instant)
-        what = f"no series of {wanted[0].name}" if len(wanted) == 1 else "no series of a mesh that is known here"
+        one = len(wanted) == 1
+        what = f"no series of {wanted[0].name}" if one else "no series of a mesh that is known here"
+        elsewhere = "; or is it another store that does?" if anything else ""
+        own = "" if one else "; a scheme of your own needs a dialect file"
         self.say(
             Level.PROBLEM,
             "dialect",
             f"it keeps {what}" + ("" if anything else ", nor does it scrape anything at all"),
-            "let it scrape the proxies of the mesh" + ("; or is it another store that does?" if anything else ""),
+            f"let it scrape the proxies of the mesh{elsewhere}{own}",
         )
+
+    async def _kept(self, counters: Mapping[str, str]) -> list[str]:
+        """The dialects of which the store has any series: those that show signs, or else those whose ``counters`` are there."""
+        found = await recognise(self._store, self._instant)
+        if found:
+            return [dialect.name for dialect in found]
+        # A dialect of one's own is no candidate, and need not have signs.
+        asked = {f"count({metric})": name for metric, name in counters.items()}
+        held = await present(self._store, asked, self._instant)
+        return list(dict.fromkeys(name for text, name in asked.items() if text in held))
 
     async def _examine(self, found: Sequence[Dialect], seen: Sequence[Seen]) -> None:
         names = {name: label for label, name in self._settings.overrides.labels.items()}
@@ -250,19 +262,18 @@ class _Examination:
 
     async def _look_for_traps(self, dialects: Sequence[Dialect], level: Level) -> bool:
         """Say which traps of some dialects the store has; whether it has any."""
-        asked = {self._trap(trap): (dialect, trap) for dialect in dialects for trap in dialect.traps}
+        asked = {_caught(trap): (dialect, trap) for dialect in dialects for trap in dialect.traps}
         caught = await present(self._store, asked, self._instant)
         for dialect, trap in (asked[text] for text in asked if text in caught):
             what, _, advice = trap.text.partition("; ")
             self.say(level, "trap", f"{dialect.name}: {what}", advice)
         return bool(caught)
 
-    def _trap(self, trap: Trap) -> str:
-        everywhere = self._settings.overrides.match
-        caught = f"count({selector(trap.sign.metric, (*trap.sign.matchers, *everywhere))})"
-        if trap.absent is None:
-            return caught
-        return f"{caught} unless count({selector(trap.absent.metric, (*trap.absent.matchers, *everywhere))})"
+
+def _caught(trap: Trap) -> str:
+    """PromQL that has a result where the trap is sprung."""
+    signs = filter(None, (trap.sign, trap.absent))
+    return " unless ".join(f"count({selector(sign.metric, sign.matchers)})" for sign in signs)
 
 
 def _series_of(dialect: Dialect) -> tuple[str, ...]:

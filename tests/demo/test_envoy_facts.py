@@ -153,7 +153,8 @@ async def test_the_dialect_names_what_envoy_exposes(lab: Laboratory):
         await lab.call("both.lab", f"/shop.Inventory/Fail{status}")
     exposed = (await lab.scrape_when(lambda it: it.buckets("both.lab"))).metrics()
     for view in load_dialect("envoy").views:
-        assert {view.requests, f"{view.latency}_bucket", *(name for each in view.corrections for name in each.metrics)} <= exposed
+        histograms = {f"{item.metric}_{suffix}" for item in view.latencies for suffix in ("bucket", "sum")}
+        assert {*view.counters, *histograms, *(name for each in view.corrections for name in each.metrics)} <= exposed
 
 
 async def test_histograms_wait_for_the_flush_and_counters_do_not(envoy: Path, tmp_path: Path):

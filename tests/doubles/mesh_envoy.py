@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from metrics_api import ResourceRef
 from tests.doubles.mesh_facts import Flow, Latency, Pod, Result, Workload
 from tests.doubles.mesh_series import Row, counter, histogram
-from tests.doubles.meshes import Mesh, of_kind
+from tests.doubles.meshes import Mesh, Seen, of_kind
 
 __all__ = ["BOUNDS", "EnvoyMesh", "called", "listener", "own_traffic", "responses", "served"]
 
@@ -45,6 +45,10 @@ class EnvoyMesh(Mesh):
     def timed(self, side: str, result: Result) -> bool:
         """There is a time when some server answered; one that goes away leaves its proxy to answer, and its callers to be answered."""
         return not result.local if side == "client" else result.code != 0
+
+    def tells_peer(self, seen: Seen, other: str) -> bool:
+        """A server knows nothing of its callers."""
+        return seen.side == "client" or other == "server"
 
     def own(self, workload: Workload, pod: Pod | None, kind: str) -> ResourceRef | None:
         """What the labels of scraping say of the proxy that reports: all but a service."""

@@ -10,7 +10,7 @@ from backends.dialects import parse_matchers
 from backends.dialects.overrides import Overrides
 from backends.prometheus import PrometheusBackend, PrometheusSettings
 from backends.prometheus.recognition import candidates
-from metrics_api import BackendRefused, ResourceRef, TrafficQuery, Window
+from metrics_api import BackendRefused, ResourceRef, Span, TrafficQuery, Window
 from tests.backends.prometheus.queryapi import query_api, question, settings, vector
 from tests.doubles.backfill import INSTANT, Series, backfilled_prometheus
 
@@ -101,6 +101,16 @@ async def test_what_none_of_the_dialects_found_can_tell_is_refused(url: str):
     assert reason is not None
     assert "dialect linkerd" in reason
     assert "dialect istio" in reason
+
+
+async def test_what_is_refused_only_once_the_store_was_asked_is_answered_with_the_reason(url: str):
+    query = TrafficQuery(("Node",), MINUTE, INSTANT)
+    async with source(url, Overrides(match=parse_matchers('cluster="us"'))) as auto:
+        assert auto.refusal(query) is None
+        answers = [await auto.answer(query), *await auto.history(query, Span(INSTANT, INSTANT, 10))]
+    for answer in answers:
+        assert answer.samples == ()
+        assert any(text.startswith('source "mesh": dialect linkerd: ') for text in answer.warnings)
 
 
 async def test_overrides_hold_for_whatever_is_found(url: str):

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from apiservice.doctor import render
-from backends.dialects import Sign, builtin_dialects, load_dialect, parse_matchers
+from backends.dialects import Sign, builtin_dialects, load_dialect, parse_dialect, parse_matchers
 from backends.dialects.overrides import Overrides, override
 from backends.prometheus import PrometheusSettings
 from backends.prometheus.diagnosis import diagnose
@@ -27,6 +27,18 @@ pytestmark = pytest.mark.real
 
 MINUTE = Window(60)
 ISTIO = load_dialect("istio")
+OWN = parse_dialect(
+    """
+    name: own
+    views:
+    - name: served
+      side: server
+      requests: other_total
+      outcome: [{success: {}}]
+      destination: [{Namespace: {name: destination_workload_namespace}}]
+    """,
+    "own.yaml",
+)
 OK, WARNING, PROBLEM = Level.OK, Level.WARNING, Level.PROBLEM
 
 
@@ -224,13 +236,18 @@ async def test_overrides_that_match_nothing_are_told_apart_from_a_store_that_has
     assert re.fullmatch(r"it keeps .*, .* and \d+ more, but no series with what overrides.match asks for", finding.what)
 
 
-async def test_a_store_that_scrapes_nothing_is_told(tmp_path: Path):
+async def test_a_store_that_scrapes_nothing_is_told_and_one_of_which_nothing_is_matched(tmp_path: Path):
     with store_of(tmp_path, [history([replace(mesh()[0], name="other_total")], "other")]) as url:
         for dialect, what in (("istio", "no series of istio"), ("auto", "no series of a mesh that is known here")):
             known = None if dialect == "auto" else load_dialect(dialect)
             (finding,) = (await diagnose(PrometheusSettings("mesh", url, known), MINUTE, NOW)).findings
             assert finding.level is PROBLEM
             assert finding.what == f"it keeps {what}, nor does it scrape anything at all"
+        ours = Overrides(match=parse_matchers('case="nosuch"'))
+        made = PrometheusSettings("mesh", url, override(OWN, ours), overrides=ours)
+        (finding,) = (await diagnose(made, MINUTE, NOW)).findings
+        assert finding.what == "it keeps own, but no series with what overrides.match asks for"
+        assert finding.advice == "correct overrides.match"
 
 
 @pytest.fixture(scope="module")

@@ -89,6 +89,8 @@ def test_an_url_is_kept_without_the_path_of_the_api(given: str, kept: str):
         ("url: 'http://user:secret@prometheus'", "credentials do not belong into a URL"),
         ("url: 'http://prometheus?tenant=a'", 'parameters for each query go to "params"'),
         ("url: 'http://prometheus:99999'", "is not a URL such as"),
+        ("dialect: Auto", 'there is no dialect "Auto": it is one of appmesh, '),
+        ("dialect: Auto", "traefik-mesh, auto, or the path of a dialect file"),
         ("dialect: linkred", 'there is no dialect "linkred": it is one of appmesh, cilium, consul, envoy, gloo, istio, '),
         ("dialect: /nowhere/mesh.yaml", "cannot be read"),
         ("timeout: soon", "is not a duration"),

@@ -51,10 +51,6 @@ class AppMesh(EnvoyMesh):
         """No gRPC status is counted."""
         return result.code >= 500 or result.code == 0
 
-    def tells_peer(self, seen: Seen, other: str) -> bool:
-        """A server knows nothing of its callers."""
-        return seen.side == "client" or other == "server"
-
     def named(self, seen: Seen, which: str, kind: str, *, only: bool) -> ResourceRef | None:  # noqa: ARG002
         """Both ends by their virtual node; pod and node of the proxy that reports; services by callers with the extension."""
         thing, pod = seen.end(which)

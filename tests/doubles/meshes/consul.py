@@ -47,10 +47,6 @@ class Consul(EnvoyMesh):
         """Calls out of the mesh are counted under no service."""
         return super().reports(flow, side) and not (side == "client" and isinstance(flow.server, External))
 
-    def tells_peer(self, seen: Seen, other: str) -> bool:
-        """A server knows nothing of its callers."""
-        return seen.side == "client" or other == "server"
-
     def named(self, seen: Seen, which: str, kind: str, *, only: bool) -> ResourceRef | None:  # noqa: ARG002
         """The reporting proxy by the labels of scraping and its service, a callee by its service."""
         thing, pod = seen.end(which)

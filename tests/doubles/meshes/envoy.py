@@ -45,10 +45,6 @@ class Envoy(EnvoyMesh):
         for name in ("xds_cluster", "sds-grpc", "admin", "prometheus_stats", "BlackHoleCluster"):
             yield from own_traffic({"envoy_cluster_name": name})
 
-    def tells_peer(self, seen: Seen, other: str) -> bool:
-        """A server knows nothing of its callers."""
-        return seen.side == "client" or other == "server"
-
     def named(self, seen: Seen, which: str, kind: str, *, only: bool) -> ResourceRef | None:  # noqa: ARG002
         """The reporting proxy by the labels of scraping, a callee by its cluster: a workload without its kind, or a service."""
         thing, pod = seen.end(which)

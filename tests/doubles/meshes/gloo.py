@@ -51,10 +51,6 @@ class Gloo(EnvoyMesh):
         end = flow.client if side == "client" else flow.server
         return isinstance(end, Workload) and end.gateway
 
-    def tells_peer(self, seen: Seen, other: str) -> bool:
-        """A gateway knows nothing of its callers."""
-        return seen.side == "client" or other == "server"
-
     def named(self, seen: Seen, which: str, kind: str, *, only: bool) -> ResourceRef | None:  # noqa: ARG002
         """The gateway itself, or a service."""
         thing, pod = seen.end(which)

@@ -68,10 +68,6 @@ class Kuma(EnvoyMesh):
             del labels["deployment"]
         return labels
 
-    def tells_peer(self, seen: Seen, other: str) -> bool:
-        """A server knows nothing of its callers."""
-        return seen.side == "client" or other == "server"
-
     def named(self, seen: Seen, which: str, kind: str, *, only: bool) -> ResourceRef | None:  # noqa: ARG002
         """The reporting proxy by the labels of scraping and of kuma-dp, a callee by its service."""
         thing, pod = seen.end(which)

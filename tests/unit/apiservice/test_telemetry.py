@@ -3,63 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
 from collections.abc import Callable, Mapping
 
-import prometheus_client
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
-from multidict import CIMultiDict
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics_families
-from prometheus_client.parser import text_string_to_metric_families
 
 from apiservice.authorization import Decision
 from apiservice.identity import Unauthorized, User
-from apiservice.requestinfo import RequestInfo, parse_request
+from apiservice.requestinfo import RequestInfo
 from apiservice.telemetry import CountedAuthenticator, CountedAuthorizer, Telemetry
 from apiservice.telemetry.labels import clean_dry_run
-
-BASE = "/apis/metrics.smi-spec.io/v1alpha1"
-SHOP = f"{BASE}/namespaces/shop"
-
-
-def page(telemetry: Telemetry, path: str = "/metrics", headers: Mapping[str, str] | None = None) -> web.Response:
-    response = telemetry.respond(path, {}, CIMultiDict(headers or {}))
-    assert response is not None
-    return response
-
-
-def text(response: web.Response) -> str:
-    assert isinstance(response.body, bytes)
-    return response.body.decode()
-
-
-def scrape(telemetry: Telemetry, path: str = "/metrics") -> dict[str, list[tuple[dict[str, str], float]]]:
-    found: dict[str, list[tuple[dict[str, str], float]]] = {}
-    for family in text_string_to_metric_families(text(page(telemetry, path))):
-        for sample in family.samples:
-            found.setdefault(sample.name, []).append((sample.labels, sample.value))
-    return found
-
-
-def by(telemetry: Telemetry, name: str, label: str) -> dict[str, float]:
-    """The values of a metric that are not 0, by one of its labels."""
-    return {labels[label]: value for labels, value in scrape(telemetry)[name] if value}
-
-
-def bounds(telemetry: Telemetry, name: str) -> list[float]:
-    """The upper bounds of a histogram of one series, without the last."""
-    return [float(labels["le"]) for labels, _ in scrape(telemetry)[f"{name}_bucket"]][:-1]
-
-
-def info(method: str, path: str, **query: str) -> RequestInfo:
-    return parse_request(method, path, query)
-
-
-def observe(telemetry: Telemetry, method: str, path: str, code: int = 200, **query: str) -> None:
-    telemetry.observe_request(info(method, path, **query), code, 0.01, 2000)
-
+from tests.unit.apiservice.metrics_page import BASE, SHOP, bounds, by, info, observe, scrape
 
 # Requests
 
@@ -319,6 +274,21 @@ def test_calls_for_reviews_of_tokens_and_of_access_are_counted_apart() -> None:
     assert by(telemetry, "apiserver_delegated_authz_request_duration_seconds_count", "code") == {"201": 1}
 
 
+async def test_a_cancelled_wait_for_a_review_is_over() -> None:
+    telemetry = Telemetry("0.1.0")
+
+    async def wait() -> None:
+        with telemetry.token_reviews.waiting():
+            await asyncio.sleep(60)
+
+    task = asyncio.create_task(wait())
+    await asyncio.sleep(0)
+    assert by(telemetry, "authentication_token_cache_active_fetch_count", "status") == {"blocked": 1}
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert by(telemetry, "authentication_token_cache_active_fetch_count", "status") == {}
+
+
 # Sources
 
 
@@ -364,85 +334,3 @@ def test_shared_answers_are_counted_where_they_are_shared() -> None:
     assert by(telemetry, "trafficmetrics_cache_hits_total", "cache") == {"answers": 1}
     assert by(telemetry, "trafficmetrics_cache_misses_total", "cache") == {"samples": 1}
     assert by(telemetry, "trafficmetrics_single_flight_joins_total", "cache") == {"answers": 1}
-
-
-# The page
-
-
-def test_results_of_health_checks_have_a_page_of_their_own_too() -> None:
-    telemetry = Telemetry("0.1.0")
-    telemetry.checked("readyz", "ping", passed=True)
-    telemetry.checked("readyz", "shutdown", passed=True)
-    telemetry.checked("readyz", "shutdown", passed=False)
-    small = scrape(telemetry, "/metrics/slis")
-    assert set(small) == {"kubernetes_healthcheck", "kubernetes_healthchecks_total"}
-    assert small.items() <= scrape(telemetry).items()
-    assert small["kubernetes_healthcheck"] == [
-        ({"name": "ping", "type": "readyz"}, 1),
-        ({"name": "shutdown", "type": "readyz"}, 0),
-    ]
-    counts = {(labels["name"], labels["status"]): value for labels, value in small["kubernetes_healthchecks_total"]}
-    assert counts == {("ping", "success"): 1, ("shutdown", "success"): 1, ("shutdown", "error"): 1}
-
-
-def test_the_version_and_the_process_are_told() -> None:
-    found = scrape(Telemetry("0.1.0"))
-    assert found["trafficmetrics_build_info"] == [({"version": "0.1.0"}, 1)]
-    ((labels, one),) = found["kubernetes_build_info"]
-    assert (labels["git_version"], labels["major"], labels["minor"], one) == ("v0.1.0", "0", "1", 1)
-    assert len(labels) == 9
-    assert found["process_resident_memory_bytes"][0][1] > 0
-
-
-def test_the_global_registry_stays_out_of_it() -> None:
-    telemetry = Telemetry("0.1.0")
-    observe(telemetry, "GET", f"{BASE}/pods")
-    assert "apiserver_request_total" not in prometheus_client.generate_latest().decode()
-    assert "apiserver_request_total" in scrape(telemetry)
-
-
-def test_a_count_is_one_series() -> None:
-    assert "_created" not in text(page(Telemetry("0.1.0", ["mesh"])))
-
-
-@pytest.mark.parametrize("version", ["1.0.0", "0.0.1", "9.9.9", "soon", ""])
-def test_openmetrics_is_spoken_when_asked(version: str) -> None:
-    accept = f"application/openmetrics-text;version={version},text/plain;version=0.0.4;q=0.5"
-    telemetry = Telemetry("0.1.0")
-    observe(telemetry, "GET", f"{BASE}/pods")
-    response = page(telemetry, headers={"Accept": accept})
-    assert response.headers["Content-Type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8"
-    assert "apiserver_request" in {family.name for family in open_metrics_families(text(response))}  # type: ignore[no-untyped-call]
-
-
-@pytest.mark.parametrize("accept", ["", "*/*", "text/html", "text/plain;version=0.0.4", "text/plain;version=x"])
-def test_prometheus_text_is_for_everybody_else(accept: str) -> None:
-    response = page(Telemetry("0.1.0"), headers={"Accept": accept})
-    assert response.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
-
-
-def test_the_page_is_compressed_for_who_can_read_it() -> None:
-    telemetry = Telemetry("0.1.0")
-    response = page(telemetry, headers={"Accept-Encoding": "gzip"})
-    assert isinstance(response.body, bytes)
-    assert b"kubernetes_build_info" in gzip.decompress(response.body)
-    assert "Content-Encoding" not in page(telemetry).headers
-
-
-def test_other_paths_are_left_to_others() -> None:
-    assert Telemetry("0.1.0").respond("/metrics/nope", {}, CIMultiDict()) is None
-
-
-async def test_a_cancelled_wait_for_a_review_is_over() -> None:
-    telemetry = Telemetry("0.1.0")
-
-    async def wait() -> None:
-        with telemetry.token_reviews.waiting():
-            await asyncio.sleep(60)
-
-    task = asyncio.create_task(wait())
-    await asyncio.sleep(0)
-    assert by(telemetry, "authentication_token_cache_active_fetch_count", "status") == {"blocked": 1}
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    assert by(telemetry, "authentication_token_cache_active_fetch_count", "status") == {}

@@ -22,7 +22,7 @@ THEN = "2026-11-21T20:00:02Z"
 INSTANT = 1_795_291_202
 GONE = ResourceRef("Deployment", "shop", "gone")
 CLUSTER = Cluster({WEB: {"app": "web"}, API: {"app": "api"}})
-NOTHING = f"nothing was observed at {THEN}: there were no requests, or it is before what the sources keep"
+NOTHING = f"nothing of it was observed at {THEN}: there were no requests, or it is before what the sources keep"
 
 
 async def answer(sources: Collection[Source], objects: Objects, path: str, query: str = "") -> Result:

@@ -107,6 +107,7 @@ routeLabel: request_operation
         ("match: 'le=\"1\"'", '"le" is not the same for all series of a request'),
         ("namespace: Shop", '"Shop" is not the name of a namespace'),
         ("failure: {}", "name codes"),
+        ("failure: {http: }", 'failure.http: name codes, or write [] for "none of them"'),
         ("failure: {https: [5xx]}", 'unknown key "https"; known are http, grpc'),
         ("failure:\n  http:\n  - 5xx\n  - 600", 'c.yaml:4: failure.http[1]: "600" is not an HTTP code: write 503, or 5xx'),
         ("failure: {http: [6xx]}", '"6xx" is not an HTTP code'),
@@ -208,6 +209,13 @@ def test_a_label_is_renamed_wherever_it_stands(lines: Dialect):
     assert sorted(names) == ["app", "app_kind", "code", "hash", "kind", "mesh", "ns", "observer", "route", "service", "target"]
     assert labels_of(override(lines, Overrides(names))) == tuple(sorted(names.values()))
     assert override(lines, Overrides(names)).origins == {"their_hash": "the scrape job"}
+
+
+def test_what_a_warning_looks_for_and_what_it_looks_for_in_vain_are_those_of_this_store():
+    (trap,) = override(load_dialect("istio"), Overrides({"grpc_response_status": "grpc"}, parse_matchers('mesh="a"'))).traps
+    assert trap.sign.matchers == parse_matchers('request_protocol="grpc",mesh="a"')
+    assert trap.absent is not None
+    assert trap.absent.matchers == parse_matchers('grpc!="",mesh="a"')
 
 
 def test_labels_may_change_places(lines: Dialect):
