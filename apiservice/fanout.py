@@ -141,5 +141,8 @@ def _first_of_each(answers: Sequence[Answer]) -> tuple[Sample, ...]:
     chosen: dict[Hashable, Sample] = {}
     for answer in answers:
         for sample in answer.samples:
-            chosen.setdefault(sample.about, sample)
+            held = chosen.setdefault(sample.about, sample)
+            # A source that knows of connections alone has nothing to say of requests that another one counts.
+            if sample.counted and not held.counted:
+                chosen[sample.about] = sample
     return tuple(chosen.values())

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Protocol
 
-from metrics_api import ResourceRef
+from metrics_api import JOINED_SERVICE, ResourceRef
 from metrics_api.resources import host
 
 __all__ = ["ObjectView", "Objects", "StandaloneObjects", "ThenView"]
+
+_MOST_NAMED = 3
+"""How many Services a warning names."""
 
 
 class ObjectView(Protocol):
@@ -58,21 +61,33 @@ class Objects(Protocol):
 class StandaloneObjects:
     """No cluster: nothing is known to exist or not, and a bare workload name is of the configured kind.
 
-    Which hyphen stands between the namespace and the name of a Service cannot be known.
+    Which hyphen stands between the namespace and the name of a Service cannot be known, and the ``warnings`` say so of those ``joined``.
     """
 
-    warnings: tuple[str, ...] = ()
-
-    def __init__(self, workload_kind: str) -> None:
+    def __init__(self, workload_kind: str, joined: Collection[str] = ()) -> None:
         self._kind = workload_kind
+        self._joined = tuple(sorted(joined))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is shown for no Service."""
+        if not self._joined:
+            return ()
+        more = f" and {len(self._joined) - _MOST_NAMED} more" if len(self._joined) > _MOST_NAMED else ""
+        sentence = (
+            "the mesh writes the namespace and the name of a Service with a hyphen between them, and without Kubernetes nobody knows "
+            f"which hyphen that is: the numbers of {', '.join(self._joined[:_MOST_NAMED])}{more} are shown for no Service"
+        )
+        return (sentence,)
 
     async def view(self, kinds: Collection[str], namespace: str, name: str) -> ObjectView:  # noqa: ARG002 nothing to look up
         """This very object: there is nothing to look up."""
         return self
 
-    async def view_of(self, resources: Collection[ResourceRef]) -> ObjectView:  # noqa: ARG002 nothing to look up
-        """This very object: there is nothing to look up."""
-        return self
+    async def view_of(self, resources: Collection[ResourceRef]) -> ObjectView:
+        """A view that warns of what it cannot name."""
+        joined = {resource.name for resource in resources if resource.kind == JOINED_SERVICE}
+        return StandaloneObjects(self._kind, joined) if joined else self
 
     def exists(self, resource: ResourceRef) -> bool | None:  # noqa: ARG002 nobody knows
         """Nobody knows."""

@@ -66,7 +66,7 @@ class TrafficService:
         if question.single:
             rows = [row for row in rows if row.name == question.name]
             if not rows:
-                raise _missing(question, view, gathered, then)
+                raise _missing(question, view, gathered, (*naming, *then))
         return Result(
             rows=tuple(rows),
             instant=gathered.instant,
@@ -146,7 +146,7 @@ def _in_scope(resource: ResourceRef, query: TrafficQuery) -> bool:
 def _missing(question: Question, view: ObjectView, gathered: Gathered, then: Sequence[str] = ()) -> TrafficError:
     """Nothing of that name; unless not everybody could be asked, which is no statement about existence.
 
-    ``then`` is what a reader of the past must know.
+    ``then`` is what a reader must know of names that cannot be told, and of the past.
     """
     resource = ResourceRef(question.kinds[0], question.namespace, question.fields.required("resource.name") or question.name)
     if gathered.incomplete and view.exists(resource) is None:

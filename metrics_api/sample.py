@@ -36,6 +36,11 @@ class Sample:
         """What the sample describes; two samples about the same thing are two views of the same requests."""
         return (self.resource, self.peer, self.direction)
 
+    @property
+    def counted(self) -> bool:
+        """Whether anybody counted its requests; where only connections are known nobody did."""
+        return self.success is not None or self.failure is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:

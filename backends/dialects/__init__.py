@@ -1,6 +1,7 @@
 """Dialects: what each mesh calls things, as data, and the way from a question to reads and back to samples."""
 
-from backends.dialects.consultation import Consultation, combined
+from backends.dialects.combination import combined
+from backends.dialects.consultation import Consultation
 from backends.dialects.dialect import (
     CodeForm,
     CodeLabel,

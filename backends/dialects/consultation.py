@@ -14,7 +14,7 @@ from backends.dialects.interpret import Rows, interpret, passed_by
 from backends.dialects.plan import Part, Read, by_caller, by_callers, omissions, plan
 from metrics_api import Sample, Side, TrafficQuery
 
-__all__ = ["Consultation", "combined"]
+__all__ = ["Consultation"]
 
 _MOST_NAMED = 3
 """How many rows a warning names."""
@@ -31,6 +31,11 @@ class Consultation:
         self._lacks = tuple(f'source "{source}": {text}' for text in omissions(dialect, query))
         self._called: frozenset[Hashable] = frozenset()
         self.samples: tuple[Sample, ...] = ()
+
+    @property
+    def dialect(self) -> str:
+        """The name of the dialect."""
+        return self._dialect.name
 
     @property
     def fallback(self) -> bool:
@@ -61,52 +66,42 @@ class Consultation:
             self._called = called
             self._stages = [parts] if (parts := by_callers(self._dialect, self._query)) else []
         else:
-            self._stages = [] if any(map(_counted, self.samples)) else rest
+            self._stages = [] if any(sample.counted for sample in self.samples) else rest
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What the reader of the answer must know: which half of it the dialect cannot tell, and which rows have connections alone."""
+        return self.warned(self.samples)
+
+    def warned(self, kept: Sequence[Sample]) -> tuple[str, ...]:
+        """The warnings if only these of the samples are in the answer."""
         told = list(self._lacks)
-        silent = [sample for sample in self.samples if not _counted(sample)]
-        if silent:
-            names = [_named(sample) for sample in silent[:_MOST_NAMED]]
-            more = f" and {len(silent) - _MOST_NAMED} more" if len(silent) > _MOST_NAMED else ""
+        if silent := [sample for sample in kept if not sample.counted]:
             told.append(
-                f'source "{self._source}": dialect {self._dialect.name} knows connections and bytes alone (TCP), no requests and no '
-                f"latencies, of {', '.join(names)}{more}"
+                f'source "{self._source}": dialect {self.dialect} knows connections and bytes alone (TCP), no requests and no '
+                f"latencies, of {_listed(silent)}"
             )
         return tuple(told)
 
-
-def combined(consultations: Sequence[Consultation]) -> tuple[tuple[Sample, ...], tuple[str, ...]]:
-    """What several dialects know together, and what the reader must know of it.
-
-    Of two that know of the same traffic the first one is believed. One that is a fallback is heard about resources of which no other knows
-    anything: it may name them and their peers otherwise.
-    """
-    samples: dict[Hashable, Sample] = {}
-    warnings: dict[str, None] = {}
-    known: set[tuple[str, ...]] = set()
-    for consultation in consultations:
-        fallback = consultation.fallback and len(consultations) > 1
-        news = [sample for sample in consultation.samples if not fallback or sample.resource[1:] not in known]
-        for sample in news:
-            samples.setdefault(sample.about, sample)
-        if news or not fallback:
-            warnings |= dict.fromkeys(consultation.warnings)
-        known |= {sample.resource[1:] for sample in consultation.samples}
-    return tuple(samples.values()), tuple(warnings)
+    def left_out(self, samples: Sequence[Sample], first: str) -> str:
+        """The sentence about samples that are not in the answer, because the dialect ``first`` tells of the same things."""
+        return (
+            f'source "{self._source}": dialect {first} tells of {_listed(samples)}; what dialect {self.dialect} counts there is not '
+            "added, because it may be the same requests: ask for workloads, where the dialects tell of any"
+        )
 
 
-def _seen_by_callers(samples: Sequence[Sample]) -> frozenset[Hashable]:
-    """What rows are about that were counted at the client."""
-    return frozenset(sample.about for sample in samples if sample.side is Side.CLIENT and _counted(sample))
-
-
-def _counted(sample: Sample) -> bool:
-    return sample.success is not None or sample.failure is not None
+def _listed(samples: Sequence[Sample]) -> str:
+    """The first few of the samples."""
+    more = f" and {len(samples) - _MOST_NAMED} more" if len(samples) > _MOST_NAMED else ""
+    return f"{', '.join(_named(sample) for sample in samples[:_MOST_NAMED])}{more}"
 
 
 def _named(sample: Sample) -> str:
     name = f"{sample.resource.kind} {sample.resource.name}".strip()
     return f"{name} {sample.direction.value} {sample.peer.name}" if sample.peer.name else name
+
+
+def _seen_by_callers(samples: Sequence[Sample]) -> frozenset[Hashable]:
+    """What rows are about that were counted at the client."""
+    return frozenset(sample.about for sample in samples if sample.side is Side.CLIENT and sample.counted)

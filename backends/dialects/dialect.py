@@ -116,10 +116,14 @@ class GrpcCounters:
 
 @dataclass(frozen=True, slots=True)
 class Codes:
-    """Where a view tells the codes of responses, for those who want to say themselves which of them fail; None where it does not."""
+    """Where a view tells the codes of responses, for those who want to say themselves which of them fail; None where it does not.
+
+    Requests whose labels match all of ``failed`` (whole values) failed whatever their code is.
+    """
 
     http: CodeLabel | None = None
     grpc: CodeLabel | GrpcCounters | None = None
+    failed: tuple[tuple[str, re.Pattern[str]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

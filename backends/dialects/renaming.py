@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
-from backends.dialects.dialect import CodeLabel, Dialect, OutcomeRule, Sign, View
+from backends.dialects.dialect import CodeLabel, Codes, Dialect, OutcomeRule, Sign, View
 from backends.dialects.identity import Identity
 from backends.dialects.matcher import Matcher
 
@@ -16,6 +16,7 @@ __all__ = ["labels_of", "renamed"]
 _FIELD = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 Code = TypeVar("Code")
+Conditions = tuple[tuple[str, re.Pattern[str]], ...]
 
 
 def labels_of(dialect: Dialect) -> tuple[str, ...]:
@@ -45,6 +46,7 @@ def _labels(view: View) -> Iterator[str]:
     yield from (matcher.label for matcher in view.match)
     yield from view.outcome_labels
     yield from (code.label for code in (view.codes.http, view.codes.grpc) if isinstance(code, CodeLabel))
+    yield from (label for label, _ in view.codes.failed)
     for identity in (*view.source, *view.destination):
         yield from identity.labels
 
@@ -54,13 +56,10 @@ def _view(view: View, names: Mapping[str, str]) -> View:
         view,
         observer=replace(view.observer, label=names.get(view.observer.label, view.observer.label)),
         match=_matchers(view.match, names),
-        outcomes=tuple(
-            OutcomeRule(rule.outcome, tuple((names.get(label, label), pattern) for label, pattern in rule.when))
-            for rule in view.outcomes
-        ),
+        outcomes=tuple(OutcomeRule(rule.outcome, _conditions(rule.when, names)) for rule in view.outcomes),
         source=_identities(view.source, names),
         destination=_identities(view.destination, names),
-        codes=replace(view.codes, http=_code(view.codes.http, names), grpc=_code(view.codes.grpc, names)),
+        codes=Codes(_code(view.codes.http, names), _code(view.codes.grpc, names), _conditions(view.codes.failed, names)),
         route=names.get(view.route, view.route),
     )
 
@@ -80,8 +79,12 @@ def _identity(identity: Identity, names: Mapping[str, str]) -> Identity:
         name=_template(identity.name, names),
         namespace=_template(identity.namespace, names),
         origin=names.get(identity.origin, identity.origin),
-        when=tuple((names.get(label, label), pattern) for label, pattern in identity.when),
+        when=_conditions(identity.when, names),
     )
+
+
+def _conditions(when: Conditions, names: Mapping[str, str]) -> Conditions:
+    return tuple((names.get(label, label), pattern) for label, pattern in when)
 
 
 def _template(template: str, names: Mapping[str, str]) -> str:

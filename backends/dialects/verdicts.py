@@ -39,6 +39,8 @@ def judged(view: View, failure: CodeSet, ignore: CodeSet) -> View:
     rules: list[OutcomeRule] = []
     first, others = _ignoring(view.outcomes)
     rules += first
+    if view.codes.failed:
+        rules.append(OutcomeRule(Outcome.FAILURE, view.codes.failed))
     if isinstance(grpc, CodeLabel):
         rules += _rules(grpc, [(Outcome.FAILURE, _statuses(grpc, failing_grpc)), (Outcome.IGNORE, _statuses(grpc, ignored_grpc))])
     if http is not None:

@@ -129,12 +129,13 @@ def _latency(node: Node) -> Latency:
 
 def _codes(node: Node) -> Codes:
     """``{http: response_code, grpc: {label: grpc_status, form: word}}``."""
-    entries = node.mapping(("http", "grpc"))
+    entries = node.mapping(("http", "grpc", "failed"))
     grpc = entries.get("grpc")
     counted = grpc is not None and isinstance(grpc.value, dict) and "metric" in grpc.value
     return Codes(
         http=_code_label(entries["http"], _HTTP_FORMS) if "http" in entries else None,
         grpc=None if grpc is None else _grpc_counters(grpc) if counted else _code_label(grpc, _GRPC_FORMS),
+        failed=read_conditions(entries["failed"]) if "failed" in entries else (),
     )
 
 

@@ -56,8 +56,8 @@ class Written:
         self._sources: dict[str, PrometheusBackend] = {}
 
     async def source(self, dialect: str | Dialect) -> PrometheusBackend:
-        """The source for a dialect, by its name or as it is after overrides."""
-        spoken = load_dialect(dialect) if isinstance(dialect, str) else dialect
+        """The source for a dialect, by its name or as it is after overrides; with an empty name for those that are found in the store."""
+        spoken = (load_dialect(dialect) if dialect else None) if isinstance(dialect, str) else dialect
         key = dialect if isinstance(dialect, str) else f"{id(dialect)}"
         if key not in self._sources:
             settings = PrometheusSettings(name="written", url=self._url, dialect=spoken)

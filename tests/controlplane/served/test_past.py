@@ -158,7 +158,8 @@ async def test_a_time_before_the_store_began_is_told(api: Api):
     run = await api.kubectl("get", "tm", "-n", "shop", "--field-selector", f"time={LONG_AGO}")
     assert run.code == 0
     assert (
-        f"Warning: nothing of it was observed at {LONG_AGO}: there were no requests, or it is before what the sources keep" in run.stderr
+        f"Warning: nothing of it was observed at {LONG_AGO}: there were no requests, or it is before what the sources keep"
+        in run.stderr
     )
     # Nor does that make the present forgotten.
     assert values((await api.raw(SHOP))["items"], "p50")["web"] is not None

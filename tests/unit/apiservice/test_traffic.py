@@ -21,6 +21,7 @@ from apiservice.traffic import TrafficService
 from metrics_api import (
     ANY_WORKLOAD,
     EVERYTHING,
+    JOINED_SERVICE,
     Answer,
     BackendError,
     BackendTimeout,
@@ -74,7 +75,8 @@ class Source:
         samples = tuple(
             sample
             for sample in self.samples
-            if (sample.peer != EVERYTHING) is query.edges and query.name in ("", sample.resource.name)
+            if (sample.peer != EVERYTHING) is query.edges
+            and (query.name in ("", sample.resource.name) or sample.resource.kind == JOINED_SERVICE)
         )
         return Answer(samples, query.instant, query.window, self.warnings, incomplete=bool(self.warnings))
 
@@ -159,6 +161,17 @@ async def test_standalone_what_has_series_exists_and_nothing_else_does():
     assert len(result.rows) == 1
     with pytest.raises(NotFound):
         await answer([Source()], STANDALONE, "namespaces/shop/deployments/web")
+
+
+async def test_standalone_a_service_joined_to_its_namespace_by_one_of_several_hyphens_is_said_to_be_left_out():
+    joined = Source((total(ResourceRef(JOINED_SERVICE, "", "shop-web-front")),))
+    result = await answer([joined], STANDALONE, "services")
+    assert result.rows == ()
+    (warning,) = result.warnings
+    assert "the numbers of shop-web-front are shown for no Service" in warning
+    with pytest.raises(NotFound, match=r"not found; .*shop-web-front are shown for no Service"):
+        await answer([joined], STANDALONE, "namespaces/shop/services/web-front")
+    assert (await answer([Source((total(WEB),))], STANDALONE, "deployments")).warnings == ()
 
 
 async def test_existence_that_cannot_be_looked_up_is_not_denied():

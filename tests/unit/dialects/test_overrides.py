@@ -317,6 +317,16 @@ def test_a_request_without_a_response_fails_unless_it_is_ignored_by_name(lines: 
     assert outcome(override(lines, Overrides(ignore=CodeSet(http=("0",)))), code="0") is Outcome.IGNORE
 
 
+def test_what_failed_whatever_its_code_is_fails_still():
+    """A response that broke off after its headers has the status of a success."""
+    broken = override(load_dialect("linkerd-policy"), Overrides(failure=CodeSet(http=("5xx", "429"))))
+    (view,) = (view for view in broken.views if view.codes.failed)
+    classify = view.classifier(("error", "http_status", "grpc_status"))
+    assert classify(("RESET", "200", "")) is Outcome.FAILURE
+    assert classify(("", "200", "")) is Outcome.SUCCESS
+    assert classify(("", "429", "")) is Outcome.FAILURE
+
+
 def test_what_the_dialect_leaves_out_stays_out(lines: Dialect):
     assert outcome(override(lines, Overrides(failure=CodeSet(http=("1xx",)))), code="101") is Outcome.IGNORE
     later = parse_dialect(LINES.replace("  - success: {}\n", '  - ignore: {kind: "test"}\n  - success: {}\n'), "lines.yaml")

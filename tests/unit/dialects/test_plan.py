@@ -38,7 +38,8 @@ LINKERD_KINDS = ("deployment", "statefulset", "daemonset", "k8s_job", "replicase
 LINKERD_OWN = ",".join(["namespace", *LINKERD_KINDS])
 LINKERD_DST = ",".join(["dst_namespace", *(f"dst_{kind}" for kind in LINKERD_KINDS), "dst_service", "authority"])
 ENVOY_ITSELF = r"local_app|local_service|inbound\\|.*|xds[^.]*|[^.]*admin[^.]*|prometheus[^.]*|BlackHoleCluster|sds[^.]*|agent"
-ENVOY_OWN_CLUSTERS = f"envoy_cluster_name!~'{ENVOY_ITSELF}'"
+ENVOY_OF_OTHERS = r"localhost_[0-9]+|self_inbound_dp_.*|cds_(in|e)gress_.*"
+ENVOY_OWN_CLUSTERS = f"envoy_cluster_name!~'{ENVOY_ITSELF}',envoy_cluster_name!~'{ENVOY_OF_OTHERS}'"
 GRPC = "envoy_cluster_grpc_2+envoy_cluster_grpc_4+envoy_cluster_grpc_7+envoy_cluster_grpc_13+envoy_cluster_grpc_15"
 
 

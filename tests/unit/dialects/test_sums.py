@@ -54,3 +54,34 @@ def test_a_sum_is_known_if_it_is_of_all_that_was_timed(timed: set[str], summed: 
     (sample,) = interpret(parts, QUERY, results, "mesh")
     assert isinstance(sample.latency, Histogram)
     assert sample.latency.sum == seconds
+
+
+def test_sums_of_one_thing_under_several_labels_are_added():
+    """A store may keep what a proxy was called before a relabelling and what it is called now."""
+    renamed = parse_dialect(
+        """
+        name: renamed
+        views:
+        - name: requests
+          side: server
+          requests: calls_total
+          outcome: [{success: {}}]
+          latency: {metric: calls_seconds, unit: seconds}
+          destination:
+          - Deployment: {namespace: ns, name: app}
+          - Deployment: {namespace: ns, name: deployment}
+        """,
+        "renamed.yaml",
+    )
+    ((part,),) = plan(renamed, QUERY)
+    keys = (("shop", "web", ""), ("shop", "", "web"))
+    (latency,), (total,) = part.latencies, part.sums
+    results: dict[Read, Rows] = {
+        part.requests: dict.fromkeys(keys, 4.0),
+        latency: dict.fromkeys(keys, Histogram((1.0, float("inf")), (4.0, 0.0))),
+        total: dict(zip(keys, (2.0, 3.0), strict=True)),
+    }
+    (sample,) = interpret([part], QUERY, results, "mesh")
+    assert isinstance(sample.latency, Histogram)
+    assert sample.latency.sum == 5.0
+    assert sample.success == 8.0
