@@ -85,13 +85,14 @@ async def test_an_informational_response_is_counted_beside_the_final_one(lab: La
 
 
 async def test_times_are_milliseconds_of_the_whole_request(lab: Laboratory):
-    for seconds in ("0.060", "0.060", "0.060", "0.130"):
+    # Far from the next bound, so that a busy machine may be late.
+    for seconds in ("0.130", "0.130", "0.130", "0.270"):
         assert await lab.ask("times.lab", f"/?seconds={seconds}") == 200
     series = await lab.scrape_when(lambda it: it.value("envoy_cluster_upstream_rq_time_count", envoy_cluster_name="times.lab") == 4)
-    assert series.buckets("times.lab") == {"100": 3, "250": 1}
+    assert series.buckets("times.lab") == {"250": 3, "500": 1}
     total = series.value("envoy_cluster_upstream_rq_time_sum", envoy_cluster_name="times.lab")
     # The sum is put together from fine buckets and is near the truth; seconds would be a thousandth of it.
-    assert total == pytest.approx(310, rel=0.25)
+    assert total == pytest.approx(660, rel=0.25)
 
 
 async def test_the_proxys_own_replies_are_failures_without_a_time(lab: Laboratory):

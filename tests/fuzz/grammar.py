@@ -27,7 +27,7 @@ _Template = tuple[str, list[str]]
 _VARIABLE = re.compile(r"\{(\w+)\}")
 _UNTOLD = ("timeoutSeconds", "sendInitialEvents", "allowWatchBookmarks", "includeObject", "watch", "exclude", "verbose", "hash")
 _CONDITIONAL = frozenset(
-    {"resourceVersion", "resourceVersionMatch", "labelSelector", "fieldSelector", "edgeKind", "t", "sendInitialEvents"}
+    {"resourceVersion", "resourceVersionMatch", "labelSelector", "fieldSelector", "edgeKind", "t", "time", "sendInitialEvents"}
 )
 """Parameters whose values, though good, do not go with every path or every other parameter."""
 _TOKENS = 64
@@ -215,8 +215,9 @@ class Grammar:
             f"{style(name, safe='', errors='surrogatepass')}={style(value, safe='', errors='surrogatepass')}"
             for name, value in pairs
         )
-        if self._rarely(0.02):
-            query = "".join(f"%{byte:02x}" if byte not in b"&=%" else chr(byte) for byte in query.encode())
+        # What is encoded already would be another text if it were encoded again.
+        if self._rarely(0.02) and "%" not in query:
+            query = "".join(f"%{byte:02x}" if byte not in b"&=" else chr(byte) for byte in query.encode())
         return f"{path}?{query}".encode()
 
     # With what

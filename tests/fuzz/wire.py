@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final, Self
 
-__all__ = ["PATIENCE", "Connection", "Misbehaved", "Open", "Request", "Response"]
+__all__ = ["PATIENCE", "BrokenOff", "Connection", "Misbehaved", "Open", "Request", "Response"]
 
 PATIENCE: Final = 10.0
 """Seconds after which a server that has not answered counts as hanging."""
@@ -18,6 +18,10 @@ _NO_BODY = frozenset({204, 304})
 
 class Misbehaved(AssertionError):
     """The server broke a rule."""
+
+
+class BrokenOff(Misbehaved):
+    """A connection ended in the middle of an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +157,7 @@ class Connection:
         while True:
             line = self._until(b"\r\n")
             if line is None:
-                raise Misbehaved("a body broke off between two chunks")
+                raise BrokenOff("a body broke off between two chunks")
             size = int(line, 16)
             body += self._exactly(size)
             if self._exactly(2) != b"\r\n":
@@ -168,7 +172,7 @@ class Connection:
             start = max(0, len(self._buffer) - len(end))
             if not self._fill():
                 if self._buffer:
-                    raise Misbehaved(f"a response broke off after {bytes(self._buffer[:200])!r}")
+                    raise BrokenOff(f"a response broke off after {bytes(self._buffer[:200])!r}")
                 return None
         data = bytes(self._buffer[:found])
         del self._buffer[: found + len(end)]
@@ -177,7 +181,7 @@ class Connection:
     def _exactly(self, size: int) -> bytes:
         while len(self._buffer) < size:
             if not self._fill():
-                raise Misbehaved(f"a body of {size} bytes broke off after {len(self._buffer)}")
+                raise BrokenOff(f"a body of {size} bytes broke off after {len(self._buffer)}")
         data = bytes(self._buffer[:size])
         del self._buffer[:size]
         return data
