@@ -10,9 +10,8 @@ READY  := $(VENV)/.ready
 demo: $(READY) ## a small real mesh, served to kubectl; Ctrl-C ends it
 	$(BIN)/trafficmetrics demo
 
-# Most tests wait for something, so two files at a time take little more than half as long.
 test: lint parts ## all checks and all tests, against the real parts
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest
 
 unit: $(READY) ## the fast part: pure code and documentation
 	$(BIN)/python -m pytest tests/unit tests/properties tests/test_docs.py tests/test_surface.py
