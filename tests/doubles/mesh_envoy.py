@@ -27,6 +27,7 @@ _KIND_LABEL = {
     "DaemonSet": "daemonset",
     "Job": "job_name",
     "ReplicaSet": "replicaset",
+    "ReplicationController": "replicationcontroller",
 }
 _OWN_TRAFFIC = 900.0
 """Requests per second of the proxies themselves; enough of them to be seen in any row they get into."""

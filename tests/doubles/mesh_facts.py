@@ -184,6 +184,7 @@ CART = _named("shop", "StatefulSet", "cart", ("cart-0", 0.6), ("cart-1", 0.4))
 LOGS = _named("shop", "DaemonSet", "logs", ("logs-k2x9p", 0.5), ("logs-8d7fm", 0.5))
 REINDEX = _named("shop", "Job", "reindex", ("reindex-7l2tq", 1.0))
 PINNED = _named("shop", "ReplicaSet", "pinned", ("pinned-zzq4v", 1.0))
+RELIC = _named("shop", "ReplicationController", "relic", ("relic-5vw8c", 1.0))
 LEDGER_WEB = _deployment("ledger", "web", 1.0)
 LEDGER_API = _deployment("ledger", "api", 1.0)
 GATE = _deployment("ledger", "gate", 1.0, gateway=True)
@@ -201,6 +202,7 @@ WORKLOADS: tuple[Workload, ...] = (
     LOGS,
     REINDEX,
     PINNED,
+    RELIC,
     LEDGER_WEB,
     LEDGER_API,
     GATE,
@@ -238,6 +240,8 @@ FLOWS: tuple[Flow, ...] = (
     _flow(REINDEX, LEDGER_API, {http(200): 140}, SLOW, SLOW_SEEN),
     _flow(API, PINNED, {http(200): 160}, STEADY, STEADY_SEEN),
     _flow(PINNED, API, {http(200): 90}),
+    _flow(WEB, RELIC, {http(200): 70, http(500): 20}),
+    _flow(RELIC, LEDGER_API, {http(200): 95}, SLOW, SLOW_SEEN),
     # gRPC: failures answered with HTTP 200, a status that blames the caller, calls that found nobody; and plain HTTP beside it.
     _flow(CART, PAY, {grpc(0): 500, grpc(13): 100, grpc(14): 60, grpc(5): 40, UNREACHED_GRPC: 25}, STEADY, STEADY_SEEN),
     _flow(ADMIN, PAY, {http(200): 50}, STEADY, STEADY_SEEN),

@@ -19,6 +19,7 @@ _LABEL = {
     "StatefulSet": "statefulset",
     "DaemonSet": "daemonset",
     "ReplicaSet": "replicaset",
+    "ReplicationController": "replicationcontroller",
     "Pod": "pod",
 }
 _GATEWAY = 'envoy_http_conn_manager_prefix="ingress_http",deployment="gate"'

@@ -23,7 +23,13 @@ _KINDS: dict[str, tuple[str, ...]] = {
 _ONES = {"pods": "cart-0", "services": "api", "deployments": "web", "workloads": "api"}
 """The names of some in the namespace shop, to narrow down to."""
 
-_MORE_KINDS = {"statefulsets": "StatefulSet", "daemonsets": "DaemonSet", "jobs": "Job", "replicasets": "ReplicaSet"}
+_MORE_KINDS = {
+    "statefulsets": "StatefulSet",
+    "daemonsets": "DaemonSet",
+    "jobs": "Job",
+    "replicasets": "ReplicaSet",
+    "replicationcontrollers": "ReplicationController",
+}
 """Kinds that meshes name as they name Deployments."""
 
 

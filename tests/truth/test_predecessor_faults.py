@@ -38,6 +38,7 @@ from metrics_api import (
 from metrics_api.document import Problems, parse_document
 from tests.backends.prometheus.queryapi import Asked, counted, query_api, question, series, settings, vector
 from tests.doubles.mesh_facts import WORKLOADS
+from tests.doubles.meshes import WORKLOAD_KINDS
 from tests.doubles.stores import parse_errors
 from tests.truth.conftest import MINUTE, Past
 
@@ -278,8 +279,7 @@ def test_fault_16_every_kind_of_the_specification_is_known_and_spelt_as_in_kuber
 @pytest.mark.real
 @pytest.mark.parametrize("mesh", MESHES)
 async def test_fault_16_workloads_of_every_kind_have_their_traffic(past: Past, mesh: str):
-    kinds = ("Deployment", "StatefulSet", "DaemonSet", "Job", "ReplicaSet")
-    found = await named(past, mesh, TrafficQuery(kinds, MINUTE, 0, namespace="shop"))
+    found = await named(past, mesh, TrafficQuery(WORKLOAD_KINDS, MINUTE, 0, namespace="shop"))
     assert {resource.name for resource, _, _ in found} == {item.name for item in WORKLOADS if item.namespace == "shop"}
 
 

@@ -36,6 +36,12 @@ ENVOY = (
     responses({"2": 5}, envoy_cluster_name="local_app", namespace="shop", replicationcontroller="old"),
     responses({"2": 6}, envoy_cluster_name="local_app", namespace="shop", workload="any"),
 )
+EDGE = {"namespace": "edge", "daemonset": "gateway-proxy"}
+GLOO = (
+    counted("envoy_http_downstream_rq_xx", 9, envoy_http_conn_manager_prefix="http", envoy_response_code_class="2", **EDGE),
+    counted("envoy_http_downstream_rq_xx", 2, envoy_http_conn_manager_prefix="http", envoy_response_code_class="5", **EDGE),
+    responses({"2": 8, "5": 3}, envoy_cluster_name="shop-api-8080_gloo-system", **EDGE),
+)
 CALL = {"namespace": "shop", "deployment": "web", "dst_namespace": "shop"}
 NGINX = (
     counted("nginxplus_stream_upstream_server_connections", 3, **CALL, dst_deployment="db"),
@@ -47,7 +53,7 @@ NGINX = (
 
 @pytest.fixture(scope="module")
 async def rare(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Written]:
-    async with store(tmp_path_factory.mktemp("rarer"), *APP_MESH, *ENVOY, *NGINX) as written:
+    async with store(tmp_path_factory.mktemp("rarer"), *APP_MESH, *ENVOY, *GLOO, *NGINX) as written:
         yield written
 
 
@@ -66,6 +72,12 @@ async def test_scraping_may_name_rarer_owners_and_workloads_without_a_kind(rare:
         ("ReplicationController", "old", 60 * 5.0),
         ("Workload", "any", 60 * 6.0),
     }
+
+
+async def test_a_gateway_of_gloo_may_be_a_daemonset(rare: Written):
+    assert numbers((await rare.ask("gloo", "DaemonSet")).samples) == {"gateway-proxy": (60 * 9, 60 * 2, "server")}
+    called = await rare.ask("gloo", "DaemonSet", direction="to")
+    assert numbers(called.samples) == {"gateway-proxy to api": (60 * 8, 60 * 3, "client")}
 
 
 async def test_callees_that_had_connections_alone_have_no_numbers_and_a_warning(rare: Written):

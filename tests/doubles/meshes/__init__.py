@@ -26,7 +26,7 @@ from tests.doubles.mesh_series import Row
 
 __all__ = ["CALLERS", "EVERY_KIND", "FROM", "NOBODY", "TO", "TOTAL", "WORKLOAD_KINDS", "Mesh", "Seen", "of_kind"]
 
-WORKLOAD_KINDS = ("Deployment", "StatefulSet", "DaemonSet", "Job", "ReplicaSet")
+WORKLOAD_KINDS = ("Deployment", "StatefulSet", "DaemonSet", "Job", "ReplicaSet", "ReplicationController")
 """Kinds of the workloads of the fleet."""
 
 EVERY_KIND = frozenset({"Namespace", "Node", "Pod", "Service", *WORKLOAD_KINDS})

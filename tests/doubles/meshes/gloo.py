@@ -18,13 +18,14 @@ from tests.doubles.meshes import CALLERS, FROM, NOBODY, TO, TOTAL, WORKLOAD_KIND
 __all__ = ["Gloo"]
 
 _NOT_AS_CALLEES = frozenset({"Namespace", "Pod", "Node", *WORKLOAD_KINDS})
+_NO_GATEWAYS = frozenset({"StatefulSet", "Job", "ReplicaSet", "ReplicationController"})
 
 
 class Gloo(EnvoyMesh):
     """The gateway by the labels of scraping, callees by their service."""
 
     name = "gloo"
-    never: ClassVar = {TOTAL: frozenset(), TO: frozenset({"Service"}), FROM: _NOT_AS_CALLEES, CALLERS: _NOT_AS_CALLEES}
+    never: ClassVar = {TOTAL: _NO_GATEWAYS, TO: _NO_GATEWAYS | {"Service"}, FROM: _NOT_AS_CALLEES, CALLERS: _NOT_AS_CALLEES}
 
     def rows(self, workload: Workload, pod: Pod) -> Iterator[Row]:
         """Nobody has a proxy but gateways, which have listeners of their own besides."""

@@ -33,6 +33,7 @@ _KIND_LABEL = {
     "DaemonSet": "daemonset",
     "Job": "k8s_job",
     "ReplicaSet": "replicaset",
+    "ReplicationController": "replicationcontroller",
 }
 _PROBES = 900.0
 """Requests per second that are not traffic; enough of them to be seen in any row they get into."""

@@ -45,8 +45,8 @@ class NginxServiceMesh(Mesh):
     never: ClassVar = {
         TOTAL: frozenset({"Node", "Job"}),
         TO: frozenset({"Node", "Job", "Service"}),
-        FROM: frozenset({"Node", "Job", "ReplicaSet"}),
-        CALLERS: frozenset({"Node", "Job", "ReplicaSet"}),
+        FROM: frozenset({"Node", "Job", "ReplicaSet", "ReplicationController"}),
+        CALLERS: frozenset({"Node", "Job", "ReplicaSet", "ReplicationController"}),
     }
 
     def scrape_labels(self, workload: Workload, pod: Pod) -> dict[str, str]:

@@ -43,10 +43,11 @@ _OTHER = 900.0
 def attributes(workload: Workload, pod: Pod) -> dict[str, str]:
     """What the k8sattributes processor finds out of the pod a span is from, as the labels that dimensions become.
 
-    The pods of a Deployment have both the name of it and that of their ReplicaSet.
+    The pods of a Deployment have both the name of it and that of their ReplicaSet; of a ReplicationController it knows nothing.
     """
     labels = {"k8s_namespace_name": workload.namespace, "k8s_pod_name": pod.name, "k8s_node_name": pod.node}
-    labels[_KIND_LABEL[workload.kind]] = workload.name
+    if workload.kind in _KIND_LABEL:
+        labels[_KIND_LABEL[workload.kind]] = workload.name
     return labels | ({"k8s_replicaset_name": f"{workload.name}-{workload.template_hash}"} if workload.template_hash else {})
 
 
@@ -102,8 +103,12 @@ def named_by_attributes(workload: Workload, pod: Pod, kind: str, *, only: bool) 
             return ResourceRef(kind, workload.namespace, pod.name)
         case "ReplicaSet" if only and workload.template_hash:
             return ResourceRef(kind, workload.namespace, f"{workload.name}-{workload.template_hash}")
+        case _ if kind not in WORKLOAD_KINDS:
+            return None
+        case _ if workload.kind not in _KIND_LABEL:
+            return ResourceRef("Workload", workload.namespace, workload.name)
         case _:
-            return of_kind(workload, kind) if kind in WORKLOAD_KINDS else None
+            return of_kind(workload, kind)
 
 
 def _served(flow: Flow, server: Workload, pod: Pod, share: float) -> Iterator[Row]:
