@@ -9,13 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Protocol
 
-from metrics_api import JOINED_SERVICE, ResourceRef
+from metrics_api import JOINED_SERVICE, ResourceRef, first_few
 from metrics_api.resources import host
 
 __all__ = ["ObjectView", "Objects", "StandaloneObjects", "ThenView"]
-
-_MOST_NAMED = 3
-"""How many Services a warning names."""
 
 
 class ObjectView(Protocol):
@@ -73,10 +70,9 @@ class StandaloneObjects:
         """What is shown for no Service."""
         if not self._joined:
             return ()
-        more = f" and {len(self._joined) - _MOST_NAMED} more" if len(self._joined) > _MOST_NAMED else ""
         sentence = (
             "the mesh writes the namespace and the name of a Service with a hyphen between them, and without Kubernetes nobody knows "
-            f"which hyphen that is: the numbers of {', '.join(self._joined[:_MOST_NAMED])}{more} are shown for no Service"
+            f"which hyphen that is: the numbers of {first_few(self._joined)} are shown for no Service"
         )
         return (sentence,)
 

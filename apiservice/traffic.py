@@ -25,6 +25,7 @@ from metrics_api import (
     TrafficQuery,
     aside,
     best_observers,
+    first_few,
     idle,
     normalise,
     rename,
@@ -34,9 +35,6 @@ from metrics_api import (
 from metrics_api.resources import GROUP
 
 __all__ = ["TrafficService"]
-
-_MOST_NAMED = 3
-"""How many objects a warning names."""
 
 
 class TrafficService:
@@ -170,9 +168,8 @@ def _beyond_knowing(samples: list[Sample], gathered: Gathered, namespace: str) -
     nameless = sorted("/".join(filter(None, resource[1:])) for resource in lost)
     if not nameless:
         return ()
-    named = ", ".join(nameless[:_MOST_NAMED]) + (f" and {len(nameless) - _MOST_NAMED} more" if len(nameless) > _MOST_NAMED else "")
     why = "because the mesh tells no more than their names, and what exists now does not tell what they were"
-    return (f"left out of {then}, {why}: {named}",)
+    return (f"left out of {then}, {why}: {first_few(nameless)}",)
 
 
 def _check_labels(rows: list[TrafficMetrics], view: ObjectView) -> list[str]:

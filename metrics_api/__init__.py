@@ -47,6 +47,7 @@ from metrics_api.selector import LabelSelector, Operator, Requirement
 from metrics_api.span import Span
 from metrics_api.together import aside, together
 from metrics_api.window import Window, format_duration, parse_duration
+from metrics_api.wording import first_few
 
 __all__ = [
     "ANY_WORKLOAD",
@@ -94,6 +95,7 @@ __all__ = [
     "Window",
     "aside",
     "best_observers",
+    "first_few",
     "format_duration",
     "idle",
     "list_wire",

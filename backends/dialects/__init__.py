@@ -21,7 +21,7 @@ from backends.dialects.identity import HOST, Identity
 from backends.dialects.interpret import Rows, interpret, passed_by
 from backends.dialects.load import AUTO, builtin_dialects, candidates, load_dialect, parse_dialect, read_dialect
 from backends.dialects.matcher import Comparison, Matcher, equal, one_of, parse_matchers
-from backends.dialects.plan import Part, Read, Reading, by_caller, by_callers, omissions, plan, refusal
+from backends.dialects.plan import Part, Read, Reading, by_caller, omissions, plan, refusal, seen_by_callers
 
 __all__ = [
     "AUTO",
@@ -49,7 +49,6 @@ __all__ = [
     "View",
     "builtin_dialects",
     "by_caller",
-    "by_callers",
     "candidates",
     "combined",
     "equal",
@@ -63,4 +62,5 @@ __all__ = [
     "plan",
     "read_dialect",
     "refusal",
+    "seen_by_callers",
 ]

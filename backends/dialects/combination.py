@@ -7,15 +7,13 @@ from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
 from backends.dialects.consultation import Consultation
+from backends.dialects.plan import COARSE
 from metrics_api import ANY_WORKLOAD, Sample
 
 __all__ = ["combined"]
 
 _DISTANCE = 1_000_000
 """What is between the trusts of one dialect and of the next; the views of one have less than that between them."""
-
-_COARSE = ("Namespace", "Node", "Service")
-"""Kinds of which two dialects may each know a part."""
 
 
 def combined(consultations: Sequence[Consultation]) -> tuple[tuple[Sample, ...], tuple[str, ...]]:
@@ -43,7 +41,7 @@ def combined(consultations: Sequence[Consultation]) -> tuple[tuple[Sample, ...],
         for sample in (sample for sample in news if sample.counted):
             first = counted.setdefault(sample.about, rank)
             elsewhere[_places(sample)].append((rank, sample.resource.kind))
-            if first != rank and sample.resource.kind in _COARSE and not consultation.fallback:
+            if first != rank and sample.resource.kind in COARSE and not consultation.fallback:
                 unheard[consultations[first].dialect, rank].append(sample)
         known |= {sample.resource[1:] for sample in consultation.samples if sample.counted}
         silent |= {_places(sample) for sample in news if not sample.counted}

@@ -11,13 +11,10 @@ from collections.abc import Hashable, Mapping, Sequence
 
 from backends.dialects.dialect import Dialect
 from backends.dialects.interpret import Rows, interpret, passed_by
-from backends.dialects.plan import Part, Read, by_caller, by_callers, omissions, plan
-from metrics_api import Sample, Side, TrafficQuery
+from backends.dialects.plan import Part, Read, by_caller, omissions, plan, seen_by_callers
+from metrics_api import Sample, Side, TrafficQuery, first_few
 
 __all__ = ["Consultation"]
-
-_MOST_NAMED = 3
-"""How many rows a warning names."""
 
 
 class Consultation:
@@ -62,9 +59,9 @@ class Consultation:
         self.samples = (*found, *(sample for sample in self.samples if sample.about not in known))
         if not any(part.callers for part in stage) and passed_by(stage, results):
             self._stages = [by_caller(self._dialect, self._query)]
-        elif any(part.bare for part in stage) and (called := _seen_by_callers(found)):
+        elif any(part.bare for part in stage) and (called := _counted_at_clients(found)):
             self._called = called
-            self._stages = [parts] if (parts := by_callers(self._dialect, self._query)) else []
+            self._stages = [parts] if (parts := seen_by_callers(self._dialect, self._query)) else []
         else:
             self._stages = [] if any(sample.counted for sample in self.samples) else rest
 
@@ -79,22 +76,17 @@ class Consultation:
         if silent := [sample for sample in kept if not sample.counted]:
             told.append(
                 f'source "{self._source}": dialect {self.dialect} knows connections and bytes alone (TCP), no requests and no '
-                f"latencies, of {_listed(silent)}"
+                f"latencies, of {first_few([_named(sample) for sample in silent])}"
             )
         return tuple(told)
 
     def left_out(self, samples: Sequence[Sample], first: str) -> str:
         """The sentence about samples that are not in the answer, because the dialect ``first`` tells of the same things."""
+        named = first_few([_named(sample) for sample in samples])
         return (
-            f'source "{self._source}": dialect {first} tells of {_listed(samples)}; what dialect {self.dialect} counts there is not '
+            f'source "{self._source}": dialect {first} tells of {named}; what dialect {self.dialect} counts there is not '
             "added, because it may be the same requests: ask for workloads, where the dialects tell of any"
         )
-
-
-def _listed(samples: Sequence[Sample]) -> str:
-    """The first few of the samples."""
-    more = f" and {len(samples) - _MOST_NAMED} more" if len(samples) > _MOST_NAMED else ""
-    return f"{', '.join(_named(sample) for sample in samples[:_MOST_NAMED])}{more}"
 
 
 def _named(sample: Sample) -> str:
@@ -102,6 +94,6 @@ def _named(sample: Sample) -> str:
     return f"{name} {sample.direction.value} {sample.peer.name}" if sample.peer.name else name
 
 
-def _seen_by_callers(samples: Sequence[Sample]) -> frozenset[Hashable]:
+def _counted_at_clients(samples: Sequence[Sample]) -> frozenset[Hashable]:
     """What rows are about that were counted at the client."""
     return frozenset(sample.about for sample in samples if sample.side is Side.CLIENT and sample.counted)

@@ -18,10 +18,11 @@ from backends.dialects.identity import HOST, Identity
 from backends.dialects.matcher import Comparison, Matcher, equal, one_of
 from metrics_api import ANY_WORKLOAD, WORKLOAD_KINDS, Direction, Side, TrafficQuery
 
-__all__ = ["Part", "Read", "Reading", "by_caller", "by_callers", "omissions", "plan", "refusal"]
+__all__ = ["COARSE", "Part", "Read", "Reading", "by_caller", "omissions", "plan", "refusal", "seen_by_callers"]
 
 _PEERS_WHEN_UNNAMED = ("Service", HOST)
-_COARSE = ("Namespace", "Node", "Service")
+COARSE = ("Namespace", "Node", "Service")
+"""Kinds that stand for several workloads: each observer, and each dialect, may know another part of one."""
 _BOTH = (Side.SERVER, Side.CLIENT)
 
 
@@ -60,7 +61,7 @@ class Part:
     or peer (a namespace, a node, a service) is added up from: which observer counts, and which failures were counted already, can only
     be told of a workload. ``strands`` says that they are those of the callee, of the caller and of the service that was called, each of
     them empty if not needed, because observers are chosen for each of these; ``callers`` that a total is told apart by caller for it.
-    ``bare`` says that latencies are left for :func:`by_callers`.
+    ``bare`` says that latencies are left for :func:`seen_by_callers`.
     """
 
     view: View
@@ -131,7 +132,7 @@ def _present(stages: Sequence[list[Part]]) -> list[list[Part]]:
     return [stage for stage in stages if stage]
 
 
-def by_callers(dialect: Dialect, query: TrafficQuery) -> list[Part]:
+def seen_by_callers(dialect: Dialect, query: TrafficQuery) -> list[Part]:
     """The parts of a total that callers saw, with how long it took, for when some of it was seen by nobody else."""
     parts = _parts(dialect, query, Direction.FROM, _BOTH, among=(Side.CLIENT,))
     return [part for part in parts if part.latencies]
@@ -290,7 +291,7 @@ def _ends(
     *,
     callers: bool,
 ) -> _Ends:
-    coarse = any(named and named[0].kind in _COARSE for named in (resource, peer))
+    coarse = any(named and named[0].kind in COARSE for named in (resource, peer))
     if view.observer.partial and (coarse or callers):
         told = callers or query.edges
         service = tuple(identity for identity in view.destination if identity.kind == "Service")
@@ -303,7 +304,7 @@ def _ends(
 
 def _within(named: Sequence[Identity], end: Sequence[Identity]) -> tuple[Identity, ...]:
     """The identities of the workloads, or else of the services, at an end which is named by something coarser."""
-    if not named or named[0].kind not in _COARSE:
+    if not named or named[0].kind not in COARSE:
         return ()
     workloads = tuple(identity for identity in end if _asked(identity, WORKLOAD_KINDS))
     return workloads or tuple(identity for identity in end if identity.kind == "Service" and identity not in named)

@@ -58,7 +58,7 @@ def get(url: str) -> tuple[int, dict[str, Any]]:
 def standalone(*more: str) -> list[str]:
     return [
         "serve",
-        *("--prometheus-url", f"http://127.0.0.1:{free_port()}"),
+        *("--prometheus-url", "http://127.0.0.1:1"),
         *("--dialect", "linkerd"),
         *("--kubernetes-enabled", "false"),
         *("--insecure-port", str(free_port())),

@@ -108,8 +108,8 @@ async def test_a_broken_connection_calls_for_another_try(client: KubeClient, kub
     assert error.transient
 
 
-async def test_a_server_that_is_not_there_is_told_with_its_address(kube: KubeDouble, unused_tcp_port: int) -> None:
-    kube.url = f"https://127.0.0.1:{unused_tcp_port}"
+async def test_a_server_that_is_not_there_is_told_with_its_address(kube: KubeDouble) -> None:
+    kube.url = "https://127.0.0.1:1"
     kube.write_kubeconfig()
     async with KubeClient.connect(str(kube.kubeconfig)) as client:
         error = await failing(client)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from backends.dialects import Part, Read, builtin_dialects, by_caller, by_callers, load_dialect, plan, refusal
+from backends.dialects import Part, Read, builtin_dialects, by_caller, load_dialect, plan, refusal, seen_by_callers
 from backends.prometheus.promql import HistogramForm, query_of
 from metrics_api import Direction, Side, TrafficQuery, Window
 from tests.doubles.stores import parse_errors
@@ -58,7 +58,7 @@ def _queries(name: str, query: TrafficQuery, form: HistogramForm) -> Iterator[tu
     for number, stage in enumerate(plan(dialect, query)):
         yield from _of_stage(stage, query, form, ", if nothing was found so far" if number else "")
         if any(part.bare for part in stage):
-            yield from _of_stage(by_callers(dialect, query), query, form, ", if only callers saw some of it")
+            yield from _of_stage(seen_by_callers(dialect, query), query, form, ", if only callers saw some of it")
         if any(part.partial and not part.peer for part in stage):
             yield from _of_stage(by_caller(dialect, query), query, form, ", if an observer that callers may pass by saw some of it")
 

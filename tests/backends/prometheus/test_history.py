@@ -12,7 +12,8 @@ import pytest
 
 from backends.prometheus import PrometheusBackend, PrometheusSettings
 from metrics_api import Sample, Span, TrafficQuery, Window
-from tests.backends.prometheus.timeline import DIALECT, END, START, TICK, timelines
+from tests.backends.prometheus.timeline import END, START, TICK, timelines
+from tests.doubles.small import SMALL
 from tests.doubles.timelines import Timelines, kept_by_prometheus, kept_by_victoria_metrics
 
 pytestmark = pytest.mark.real
@@ -39,7 +40,7 @@ def kept(request: pytest.FixtureRequest) -> str:
 
 @asynccontextmanager
 async def opened(url: str) -> AsyncIterator[PrometheusBackend]:
-    async with PrometheusBackend(PrometheusSettings("mesh", url, DIALECT, scrape_interval=TICK)) as source:
+    async with PrometheusBackend(PrometheusSettings("mesh", url, SMALL, scrape_interval=TICK)) as source:
         yield source
 
 

@@ -1,4 +1,4 @@
-"""Ten minutes of a small mesh whose traffic is known by hand, and the dialect it is written in.
+"""Ten minutes of a small mesh whose traffic is known by hand, in the dialect ``SMALL``.
 
 ``web`` is asked 2 times a second; after three minutes 4 times, one of which fails and all of which take ten times as long; after five
 minutes it is idle, after six its proxy is gone, and a minute later another one counts from 0, 2 times a second. ``api`` is asked 2 times a
@@ -9,28 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from backends.dialects import parse_dialect
-
-__all__ = ["DIALECT", "END", "START", "TICK", "timelines"]
+__all__ = ["END", "START", "TICK", "timelines"]
 
 START = 1_600_000_200
 END = START + 600
 TICK = 15
 
-DIALECT = parse_dialect(
-    """
-    name: small
-    views:
-    - name: served
-      side: server
-      requests: requests_total
-      outcome: [{failure: {code: "5.."}}, {success: {}}]
-      latency: {metric: latency_ms, unit: milliseconds}
-      destination:
-      - Deployment: {namespace: namespace, name: app}
-    """,
-    "small.yaml",
-)
 
 Samples = list[tuple[int, float]]
 

@@ -7,26 +7,12 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from backends.dialects import parse_dialect
 from backends.scrape import ScrapeBackend, ScrapeSettings, Target
 from metrics_api import Answer, BackendError, BackendUnavailable, TrafficQuery, Window
 from tests.doubles.exporter import buckets, page, sample
+from tests.doubles.small import SMALL
 
 INTERVAL = 0.1
-DIALECT = parse_dialect(
-    """
-    name: small
-    views:
-    - name: served
-      side: server
-      requests: requests_total
-      outcome: [{failure: {code: "5.."}}, {success: {}}]
-      latency: {metric: latency_ms, unit: milliseconds}
-      destination:
-      - Deployment: {namespace: namespace, name: app}
-    """,
-    "small.yaml",
-)
 
 
 def target(address: str, app: str = "web", **labels: str) -> Target:
@@ -36,7 +22,7 @@ def target(address: str, app: str = "web", **labels: str) -> Target:
 
 def settings(*targets: Target, **changes: object) -> ScrapeSettings:
     """A source that scrapes ten times a second."""
-    made = ScrapeSettings(name="mesh", dialect=DIALECT, targets=targets, interval=INTERVAL, timeout=INTERVAL * 5)
+    made = ScrapeSettings(name="mesh", dialect=SMALL, targets=targets, interval=INTERVAL, timeout=INTERVAL * 5)
     return replace(made, **changes)  # type: ignore[arg-type] # the names are those of the fields
 
 

@@ -23,9 +23,10 @@ from backends.scrape.selection import Selections
 from backends.scrape.snapshots import Allowance, Draft, History
 from backends.scrape.vocabulary import Vocabulary
 from metrics_api import Answer, Sample
-from tests.backends.scrape.sources import DIALECT, happens, question, settings
+from tests.backends.scrape.sources import happens, question, settings
 from tests.doubles.exporter import buckets, exporter, page, sample
 from tests.doubles.mesh import Target
+from tests.doubles.small import SMALL
 from tests.doubles.stores import prometheus
 
 pytestmark = pytest.mark.real
@@ -161,7 +162,7 @@ async def retold(scene: Scene) -> tuple[History, list[float]]:
         metric = labels.pop("__name__")
         for moment, value in series["values"]:
             texts[moment] += sample(metric, float(value), **labels)
-    vocabulary = Vocabulary.of(DIALECT)
+    vocabulary = Vocabulary.of(SMALL)
     exposition = Exposition(vocabulary.metrics)
     history = History(vocabulary, {"namespace": "shop"}, 300, Allowance(1000))
     for moment, text in texts.items():

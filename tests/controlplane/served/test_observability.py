@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.controlplane.commands import LOOPBACK, free_ports
+from tests.controlplane.commands import LOOPBACK
 from tests.controlplane.plane import ADMIN
 from tests.controlplane.served.api import Api
 from tests.controlplane.served.cluster import MONITOR, SHOP_READER, STRANGER, TOKEN_READER
@@ -69,7 +69,7 @@ async def lines(api: Api, audit_id: str, count: int = 1) -> list[str]:
 @pytest.fixture(scope="module")
 async def told(api: Api, prometheus: Prometheus, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Api]:
     """A server that tells everything, asked directly; its second source does not exist."""
-    nowhere = {"name": "far", "type": "prometheus", "dialect": "linkerd", "url": f"http://{LOOPBACK}:{free_ports(1)[0]}"}
+    nowhere = {"name": "far", "type": "prometheus", "dialect": "linkerd", "url": f"http://{LOOPBACK}:1"}
     configuration = configured(api.plane, prometheus.url)
     configuration["backends"].append(nowhere)
     configuration["logging"] = {"verbosity": 10}

@@ -16,6 +16,7 @@ both written from what the mesh's own sources say and neither with the help of t
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -64,7 +65,7 @@ class Seen:
         return (self.flow.client, self.client_pod) if which == "client" else (self.flow.server, self.server_pod)
 
 
-class Mesh:
+class Mesh(ABC):
     """One mesh. ``name`` is that of its dialect, ``bounds`` are the finite bounds of its latency buckets in seconds.
 
     ``extra`` are workloads beside those of the fleet that expose something. ``scraped`` says that the mesh's own proxies expose these
@@ -81,21 +82,21 @@ class Mesh:
     never: ClassVar[Mapping[str, frozenset[str]]]
     kindless_callees: ClassVar[bool] = False
 
+    @abstractmethod
     def rows(self, workload: Workload, pod: Pod) -> Iterator[Row]:
         """Every series of one proxy."""
-        raise NotImplementedError
 
+    @abstractmethod
     def scrape_labels(self, workload: Workload, pod: Pod) -> dict[str, str]:
         """The labels that scraping gives all series of one proxy."""
-        raise NotImplementedError
 
+    @abstractmethod
     def named(self, seen: Seen, which: str, kind: str, *, only: bool) -> ResourceRef | None:
         """The object of ``kind`` at one end (``client`` or ``server``), if these series name it.
 
         A workload whose kind is not in the labels is a ``Workload``, whichever kind of workload is asked for. ``only``: no other kind is
         asked for at the same time.
         """
-        raise NotImplementedError
 
     def reports(self, flow: Flow, side: str) -> bool:
         """Whether there is an observer on that side, and it reports the flow."""
