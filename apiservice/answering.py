@@ -13,6 +13,7 @@ from aiohttp import web
 
 from apiservice.bodies import Bodies
 from apiservice.catalog import locate
+from apiservice.envelope import USER
 from apiservice.listoptions import ListOptions, parse_list_options
 from apiservice.negotiate import LIST_TRANSFORMS, OBJECT_TRANSFORMS, Encoding, Transform, accept_of, negotiate, wants_pretty
 from apiservice.paging import Page, Pager, question_key
@@ -21,6 +22,7 @@ from apiservice.requestinfo import RequestInfo
 from apiservice.result import Result
 from apiservice.status import method_not_allowed, watch_not_supported
 from apiservice.telemetry import Telemetry
+from apiservice.visibility import EveryPeer, PeerPolicy
 from apiservice.watching import OLDEST, Feeds, Watching, parse_watch_options
 from metrics_api.errors import BadQuery
 from metrics_api.objects import LatencyUnit, TrafficMetrics, resource_version
@@ -43,6 +45,11 @@ class Question(Protocol):
     @property
     def edges(self) -> bool:
         """Rows are edges."""
+        ...
+
+    @property
+    def split(self) -> bool:
+        """Each object has a row for each of its backends."""
         ...
 
     @property
@@ -89,6 +96,7 @@ class Answering:
         telemetry: Telemetry,
         unit: LatencyUnit,
         clock: Callable[[], float] = time.time,
+        peers: PeerPolicy | None = None,
     ) -> None:
         self._service = service
         self._parse = parse
@@ -98,26 +106,29 @@ class Answering:
         self._unit = unit
         self._clock = clock
         self._bodies = Bodies()
+        self._peers: PeerPolicy = peers or EveryPeer()
 
     async def respond(self, info: RequestInfo, request: web.Request) -> web.StreamResponse:
         """The response to a get or a list; raises what :mod:`apiservice.status` knows."""
         _require(info, request, "get", "list")
         query = request.query
         options = parse_list_options(query)
-        question = self._parse(info, query)
+        question = self._asked(info, request)
         if question.single:
-            style = self._style(request, OBJECT_TRANSFORMS, edges=question.edges)
+            style = self._style(request, OBJECT_TRANSFORMS, question)
             result = await self._answer(question, options)
             form = question_key(info, query), style
             return await self._bodies.response(form, result, style, lambda rows: represent_object(rows[0], style), request.headers)
-        style = self._style(request, LIST_TRANSFORMS, edges=question.edges)
+        style = self._style(request, LIST_TRANSFORMS, question)
         key = question_key(info, query)
+        whose = key + self._peers.whose(question)
         if options.continue_token:
             ask = partial(self._service.answer, question)
             lasting = question.instant is not None
-            page = await self._pager.resume(key, options.continue_token, options.limit, ask, lasting=lasting)
+            page = await self._pager.resume(whose, options.continue_token, options.limit, ask, lasting=lasting)
+            await self._peers.confirm(question, page.result)
         else:
-            page = self._pager.first(key, await self._answer(question, options), options.limit)
+            page = self._pager.first(whose, await self._answer(question, options), options.limit)
         metadata = _list_meta(page, question)
 
         def represent(rows: Sequence[TrafficMetrics]) -> Iterator[bytes]:
@@ -130,14 +141,18 @@ class Answering:
         """The response to a watch, once it is over; raises as above, before anything is sent."""
         _require(info, request, "watch")
         options = parse_watch_options(request.query)
-        question = self._parse(info, request.query)
+        question = self._asked(info, request)
         if question.instant is not None:
             raise BadQuery("a watch tells what happens from now on, and time asks about the past: leave one of them out")
-        style = self._style(request, OBJECT_TRANSFORMS, edges=question.edges, encodings=(Encoding.JSON,))
+        style = self._style(request, OBJECT_TRANSFORMS, question, encodings=(Encoding.JSON,))
         # A line cannot be indented, and what is the same to a client must be encoded once.
         style = replace(style, pretty=False)
         with self._telemetry.long_running(info):
             return await self._watching.respond(question, options, style, request, partial(self._telemetry.watch_events, info))
+
+    def _asked(self, info: RequestInfo, request: web.Request) -> Question:
+        asked: Question = self._peers.asked(self._parse(info, request.query), request[USER], info)
+        return asked
 
     async def _answer(self, question: Question, options: ListOptions) -> Result:
         """The answer a client accepts: the latest, that of the time asked about, or exactly the one of a version not long past."""
@@ -157,8 +172,7 @@ class Answering:
         self,
         request: web.Request,
         transforms: Collection[Transform],
-        *,
-        edges: bool,
+        question: Question,
         encodings: Sequence[Encoding] = tuple(Encoding),
     ) -> Style:
         """The form the client wants; refused before any source is asked."""
@@ -169,7 +183,8 @@ class Answering:
             chosen.transform,
             pretty=chosen.pretty or wants_pretty(request.query, request.headers.get("User-Agent", "")),
             include=include if chosen.transform is not None and chosen.transform.kind == "Table" else "",
-            edges=edges,
+            edges=question.edges,
+            split=question.split,
             unit=self._unit,
         )
 

@@ -33,6 +33,7 @@ from apiservice.sending import abort, send
 from apiservice.static import Pages
 from apiservice.status import StatusError, entity_too_large, forbidden, method_not_allowed, unknown_path
 from apiservice.telemetry import CountedAuthenticator, CountedAuthorizer, Telemetry
+from apiservice.visibility import PeerPolicy
 from apiservice.watching import Feeds
 from metrics_api.objects import LatencyUnit
 
@@ -64,7 +65,7 @@ class AppOptions:
     refresh: float = 5
 
 
-def build_app(
+def build_app(  # noqa: PLR0913 it is where all parts meet
     *,
     service: Service,
     parse: Parse,
@@ -74,10 +75,12 @@ def build_app(
     health: Health | None = None,
     telemetry: Telemetry | None = None,
     pager: Pager | None = None,
+    peers: PeerPolicy | None = None,
 ) -> web.Application:
     """The application over ``service``; ``parse`` understands requests as questions to it.
 
-    ``health`` defaults to a server that is always well; ``telemetry`` and ``pager`` are made when they are not given.
+    ``health`` defaults to a server that is always well; ``telemetry`` and ``pager`` are made when they are not given. ``peers`` say of whom
+    edges may tell; without, of everybody.
     """
     telemetry = telemetry or Telemetry(options.version)
     pages: list[Pages] = [
@@ -89,7 +92,7 @@ def build_app(
     pages.append(About(options.version, pages))
     feeds = Feeds(service, options.refresh)
     telemetry.watching(lambda: feeds.watchers, lambda: feeds.questions)
-    answering = Answering(service, parse, pager or Pager(), feeds, telemetry, options.unit)
+    answering = Answering(service, parse, pager or Pager(), feeds, telemetry, options.unit, peers=peers)
     front = _Front(
         CountedAuthenticator(authenticator, telemetry.callers),
         CountedAuthorizer(authorizer, telemetry.callers),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from apiservice.requestinfo import RequestInfo
 from apiservice.status import misdirected, unknown_path
-from metrics_api.resources import GROUP, RESOURCE_TYPES, VERSION
+from metrics_api.resources import GROUP, RESOURCE_TYPES, SPLIT_KINDS, VERSION, ResourceType
 
 __all__ = ["EDGES", "KIND", "LIST_KIND", "SERVED", "Served", "locate"]
 
@@ -19,24 +19,34 @@ KIND = "TrafficMetrics"
 LIST_KIND = "TrafficMetricsList"
 EDGES = "edges"
 
+_UNWATCHED = ("get", "list")
+_WATCHED = (*_UNWATCHED, "watch")
+
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """One resource. ``edges`` says that its objects have the subresource of that name."""
+    """One resource. ``edges`` says that its objects have the subresource of that name, ``split`` that one has a row for each backend."""
 
     plural: str
     singular: str
     kind: str
     namespaced: bool
-    verbs: tuple[str, ...] = ("get", "list", "watch")
+    verbs: tuple[str, ...] = _WATCHED
     short_names: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     edges: bool = True
+    split: bool = False
+
+
+def _served(row: ResourceType) -> Served:
+    split = row.kind in SPLIT_KINDS
+    verbs = _UNWATCHED if split else _WATCHED
+    return Served(row.plural, row.singular, row.metrics_kind, row.namespaced, verbs, split=split)
 
 
 SERVED: tuple[Served, ...] = (
-    *(Served(row.plural, row.singular, row.metrics_kind, row.namespaced) for row in RESOURCE_TYPES),
-    # No watch: all edges of a namespace have its name, and a watch tells rows apart by their names.
+    *map(_served, RESOURCE_TYPES),
+    # No watch: all edges of a namespace have its name, and a watch tells rows apart by their names. So it is with the backends of a split.
     # Kubernetes reads GET .../namespaces/NS/edges as a list of the resource "edges" in NS, and that is what roles must grant.
     Served(EDGES, "edge", f"Edge{KIND}", namespaced=True, verbs=("list",), edges=False),
     Served("trafficmetrics", "trafficmetrics", KIND, namespaced=True, short_names=("tm",), categories=("traffic",), edges=False),

@@ -14,7 +14,7 @@ import logging
 import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
@@ -24,7 +24,7 @@ import yaml
 
 from metrics_api.errors import BadConfiguration, TrafficError
 
-__all__ = ["Event", "KubeClient", "KubeError"]
+__all__ = ["Event", "KubeClient", "KubeError", "RawEvent"]
 
 _CONNECTIONS = 32
 _YOUNGEST_STALE = 10.0
@@ -60,6 +60,20 @@ class Event:
 
     type: str
     object: dict[str, Any]
+
+
+class RawEvent(msgspec.Struct, frozen=True):
+    """One event of a watch whose object is still the JSON that was sent: also ``BOOKMARK``, when it was asked for."""
+
+    type: str
+    object: msgspec.Raw
+
+
+class _Status(msgspec.Struct):
+    """What kube-apiserver says of a failure (``k8s.io/apimachinery/pkg/apis/meta/v1``, Status)."""
+
+    message: str = ""
+    code: int = 0
 
 
 class _Call(NamedTuple):
@@ -118,11 +132,17 @@ class KubeClient:
         self, path: str, params: Mapping[str, str] | None = None, *, accept: str = "application/json"
     ) -> dict[str, Any]:
         """GET a document. ``path`` is percent-encoded, ``params`` are not. Raises :class:`KubeError`."""
-        return await self._call(_Call("GET", path, params or {}, accept))
+        call = _Call("GET", path, params or {}, accept)
+        return _document(call, await self._call(call))
+
+    async def get_bytes(self, path: str, params: Mapping[str, str], *, accept: str) -> bytes:
+        """GET a document as it is sent, for whoever decodes only a part of it. Raises :class:`KubeError`."""
+        return await self._call(_Call("GET", path, params, accept))
 
     async def post_json(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """POST a document and return the answer. Raises :class:`KubeError`."""
-        return await self._call(_Call("POST", path, {}, "application/json", body))
+        call = _Call("POST", path, {}, "application/json", body)
+        return _document(call, await self._call(call))
 
     async def watch(self, path: str, params: Mapping[str, str], lifetime: float) -> AsyncGenerator[Event, None]:
         """The changes of a collection as they happen.
@@ -131,22 +151,43 @@ class KubeClient:
         kube-apiserver says so. Raises :class:`KubeError` when the watch is refused, breaks, or is ended with an error. To be closed
         by whoever leaves it early (:func:`contextlib.aclosing`).
         """
-        asked = {**params, "watch": "true", "timeoutSeconds": str(int(lifetime))}
-        call = _Call("GET", path, asked, "application/json")
-        session, renewed = self._session, False
-        while True:
-            try:
-                async with aclosing(self._events(session, call, lifetime)) as events:
-                    async for event in events:
-                        yield event
-            except KubeError as error:
-                if renewed or error.status != 401 or not await self._renewed(session):
-                    raise
-                session, renewed = self._session, True
-            else:
-                return
+        async with self.watching(path, params, lifetime) as events:
+            async for event in events:
+                try:
+                    document = msgspec.json.decode(event.object, type=dict[str, Any])
+                except msgspec.MsgspecError as error:
+                    raise KubeError(0, f"GET {path}: what the watch tells is no event: {error}") from error
+                yield Event(event.type, document)
 
-    async def _call(self, call: _Call) -> dict[str, Any]:
+    @asynccontextmanager
+    async def watching(
+        self,
+        path: str,
+        params: Mapping[str, str],
+        lifetime: float,
+        *,
+        accept: str = "application/json",
+        silence: float | None = None,
+    ) -> AsyncIterator[AsyncGenerator[RawEvent, None]]:
+        """The changes of a collection, undecoded; entered when kube-apiserver has accepted the watch. Otherwise as :meth:`watch`.
+
+        It also ends quietly after ``silence`` seconds without a byte: a connection may be dead and nobody says so.
+        """
+        call = _Call("GET", path, {**params, "watch": "true", "timeoutSeconds": str(max(1, int(lifetime)))}, accept)
+        # An answer that never comes is noticed at once; one that goes silent, when it should have ended.
+        patience = aiohttp.ClientTimeout(total=None, sock_read=silence or lifetime + self._call_timeout)
+        async with AsyncExitStack() as stack:
+            session = self._session
+            try:
+                answer = await stack.enter_async_context(self._watched(session, call, patience))
+            except KubeError as error:
+                if error.status != 401 or not await self._renewed(session):
+                    raise
+                session = self._session
+                answer = await stack.enter_async_context(self._watched(session, call, patience))
+            yield await stack.enter_async_context(aclosing(self._events(session, call, answer, silence)))
+
+    async def _call(self, call: _Call) -> bytes:
         session = self._session
         try:
             return await self._exchange(session, call)
@@ -155,29 +196,38 @@ class KubeClient:
                 raise
         return await self._exchange(self._session, call)
 
-    async def _exchange(self, session: _Session, call: _Call) -> dict[str, Any]:
+    async def _exchange(self, session: _Session, call: _Call) -> bytes:
         async with self._using(session):
             with _kube_errors(call, session, self._call_timeout):
                 answer = await _sent(session, call, aiohttp.ClientTimeout(total=self._call_timeout))
-                content = await answer.read()
-            return _document(call, answer, content)
+                content: bytes = await answer.read()
+            _raise_for(call, answer, content)
+            return content
 
-    async def _events(self, session: _Session, call: _Call, lifetime: float) -> AsyncGenerator[Event, None]:
-        # An answer that never comes is noticed at once; one that goes silent, when it should have ended.
-        patience = aiohttp.ClientTimeout(total=None, sock_read=lifetime + self._call_timeout)
+    @asynccontextmanager
+    async def _watched(self, session: _Session, call: _Call, patience: aiohttp.ClientTimeout) -> AsyncIterator[Any]:
+        """The answer to a watch that was accepted, its body unread."""
         async with self._using(session):
             with _kube_errors(call, session, self._call_timeout):
                 async with asyncio.timeout(self._call_timeout):
                     answer = await _sent(session, call, patience)
-                try:
-                    if answer.status != 200:
-                        _document(call, answer, await answer.read())
-                    async with aclosing(_lines(call, answer.response.content)) as lines:
-                        async for line in lines:
-                            if line:
-                                yield _event(call, line)
-                finally:
-                    answer.response.close()
+                    content = b"" if answer.status == 200 else await answer.read()
+            try:
+                _raise_for(call, answer, content)
+                yield answer
+            finally:
+                answer.response.close()
+
+    async def _events(self, session: _Session, call: _Call, answer: Any, silence: float | None) -> AsyncGenerator[RawEvent, None]:
+        with _kube_errors(call, session, self._call_timeout):
+            try:
+                async with aclosing(_lines(call, answer.response.content)) as lines:
+                    async for line in lines:
+                        if line:
+                            yield _event(call, line)
+            except TimeoutError:
+                if silence is None:
+                    raise
 
     @asynccontextmanager
     async def _using(self, session: _Session) -> AsyncIterator[None]:
@@ -262,19 +312,24 @@ def _kube_errors(call: _Call, session: _Session, timeout: float) -> Iterator[Non
         raise KubeError(0, f"{call}: kube-apiserver at {host} cannot be reached: {error}", reset=reset) from error
 
 
-def _document(call: _Call, answer: Any, content: bytes) -> dict[str, Any]:
-    try:
-        document = msgspec.json.decode(content)
-    except msgspec.DecodeError:
-        document = None
+def _raise_for(call: _Call, answer: Any, content: bytes) -> None:
+    """Raise :class:`KubeError` unless the answer is a success."""
     if 200 <= answer.status < 300:
-        if isinstance(document, dict):
-            return document
-        raise KubeError(answer.status, f"{call}: the answer is not a JSON object; is this a kube-apiserver?")
-    told = document.get("message") if isinstance(document, dict) else None
-    message = str(told) if told else content[:_LONGEST_QUOTE].decode("utf-8", "replace").strip()
+        return
+    try:
+        told = msgspec.json.decode(content, type=_Status).message
+    except msgspec.DecodeError:
+        told = ""
+    message = told or content[:_LONGEST_QUOTE].decode("utf-8", "replace").strip()
     status = f"{answer.status} {answer.reason}" if answer.reason else str(answer.status)
     raise KubeError(answer.status, f"{call}: {status}: {message}", retry_after=_seconds(answer.headers.get("Retry-After")))
+
+
+def _document(call: _Call, content: bytes) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(content, type=dict[str, Any])
+    except msgspec.DecodeError:
+        raise KubeError(200, f"{call}: the answer is not a JSON object; is this a kube-apiserver?") from None
 
 
 async def _lines(call: _Call, content: aiohttp.StreamReader) -> AsyncGenerator[bytes, None]:
@@ -291,15 +346,15 @@ async def _lines(call: _Call, content: aiohttp.StreamReader) -> AsyncGenerator[b
             raise KubeError(0, f"{call}: an event of the watch is larger than {_LARGEST_EVENT} bytes")
 
 
-def _event(call: _Call, line: bytes) -> Event:
+def _event(call: _Call, line: bytes) -> RawEvent:
     """The event on one line of a watch; raises :class:`KubeError` when it is none, or tells of an error (410: the state is lost)."""
     try:
-        event = msgspec.json.decode(line, type=Event)
+        event = msgspec.json.decode(line, type=RawEvent)
+        status = msgspec.json.decode(event.object, type=_Status) if event.type == "ERROR" else None
     except msgspec.MsgspecError as error:
         raise KubeError(0, f"{call}: what the watch tells is no event: {error}") from error
-    if event.type == "ERROR":
-        code = event.object.get("code")
-        raise KubeError(code if isinstance(code, int) else 0, f"{call}: the watch ended: {event.object.get('message')}")
+    if status is not None:
+        raise KubeError(status.code, f"{call}: the watch ended: {status.message}")
     return event
 
 

@@ -29,7 +29,7 @@ from apiservice.identity.rotation import TrustSource
 from apiservice.identity.token import TokenReviews
 from apiservice.identity.trust import TrustOverrides
 from apiservice.identity.user import Authenticator
-from apiservice.inventory import ClusterObjects
+from apiservice.inventory import WATCHED, ClusterObjects, Pool, Reflector, Store
 from apiservice.kube import KubeClient
 from apiservice.lifecycle import Lifecycle, until_stopped
 from apiservice.logformat import LogFormat
@@ -44,6 +44,7 @@ from apiservice.standalone import AllowAll, Everyone
 from apiservice.telemetry import Telemetry
 from apiservice.traffic import TrafficService
 from apiservice.tuning import tune
+from apiservice.visibility import AuthorizedPeers, PeerVisibility
 from backends.registry import configured
 from metrics_api import Backend, BadConfiguration, TrafficError
 from metrics_api.diagnosis import Level
@@ -267,13 +268,15 @@ async def serving(
             await stack.enter_async_context(backend)
         fanout = Fanout(backends, telemetry.sources, settings.metrics.refresh, telemetry.sharing.samples)
         traffic = TrafficService(fanout, objects or cluster.objects)
-        service = Answers(traffic, settings.metrics.refresh, sharing=telemetry.sharing.answers)
+        answers = Answers(traffic, settings.metrics.refresh, sharing=telemetry.sharing.answers)
         server = settings.server
+        authorized = server.peer_visibility is PeerVisibility.AUTHORIZED
+        peers = AuthorizedPeers(answers, cluster.authorizer, objects or cluster.objects) if authorized else None
         tls = ServingTLS(_serving_files(server), cluster.authorities, SYSTEM_CLOCK) if settings.kubernetes.enabled else None
         checks = [*cluster.checks, *([Check("serving-cert", tls.unusable)] if tls else [])]
         sources = [Check(f"source-{backend.name}", partial(fanout.trouble, backend.name), required=False) for backend in backends]
         app = build_app(
-            service=service,
+            service=peers or answers,
             parse=lambda info, query: parse_question(info, query, settings.metrics.window),
             authenticator=cluster.authenticator,
             authorizer=cluster.authorizer,
@@ -293,6 +296,7 @@ async def serving(
             telemetry=telemetry,
             # Replicas that serve with one certificate take each other's continue tokens.
             pager=Pager(secret=tls.secret) if tls else None,
+            peers=peers,
         )
         app.on_response_prepare.append(lifecycle.say_goodbye)
         chores = list(cluster.chores)
@@ -321,14 +325,18 @@ async def _cluster(settings: KubernetesSettings, workload_kind: str, telemetry: 
         skip_lookup=settings.authentication_skip_lookup,
         tolerate_lookup_failure=settings.authentication_tolerate_lookup_failure,
     )
-    # Reviews and look-ups have connections of their own: a slow list must not hold up who may ask.
+    # Reviews and objects have connections of their own: a slow list must not hold up who may ask.
     async with (
-        KubeClient.connect(settings.kubeconfig) as lookups,
+        # What Kubernetes promises of a list of a whole cluster (kubernetes/community, sig-scalability/slos).
+        KubeClient.connect(settings.kubeconfig, call_timeout=30.0) as lookups,
         KubeClient.connect(settings.authentication_kubeconfig or settings.kubeconfig) as tokens,
         KubeClient.connect(settings.authorization_kubeconfig or settings.kubeconfig) as reviews,
     ):
         trust = TrustSource(tokens, overrides, SYSTEM_CLOCK)
         await trust.start()
+        store, pool = Store(SYSTEM_CLOCK.monotonic), Pool()
+        reflectors = [Reflector(lookups, watched, store, SYSTEM_CLOCK, pool=pool) for watched in WATCHED]
+        telemetry.inventory.follow([watched.kind for watched in WATCHED], store.count, store.knows)
         yield _Cluster(
             DelegatedAuthenticator(
                 trust,
@@ -337,12 +345,15 @@ async def _cluster(settings: KubernetesSettings, workload_kind: str, telemetry: 
                 telemetry.callers.certificate_shown,
             ),
             SubjectAccessReviews(reviews, SYSTEM_CLOCK, observer=telemetry.access_reviews),
-            ClusterObjects(lookups),
-            (trust.keep_reading, trust.keep_watching),
+            ClusterObjects(store),
+            (trust.keep_reading, trust.keep_watching, *(reflector.run for reflector in reflectors)),
             lambda: trust.current.authorities,
             trust.changed,
-            # Whoever tolerates that it cannot be read wants to be served all the same.
-            (Check("configmap-synced", trust.unsynced, required=not settings.authentication_tolerate_lookup_failure),),
+            (
+                # Whoever tolerates that it cannot be read wants to be served all the same.
+                Check("configmap-synced", trust.unsynced, required=not settings.authentication_tolerate_lookup_failure),
+                Check("inventory-synced", store.unsynced),
+            ),
         )
 
 

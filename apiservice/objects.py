@@ -7,12 +7,34 @@ Kubernetes knows the present only, so of an object that is gone nobody knows whe
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Protocol
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
-from metrics_api import JOINED_SERVICE, ResourceRef, first_few
+from metrics_api import JOINED_SERVICE, ResourceRef, Unsupported, first_few, type_of_kind
 from metrics_api.resources import host
 
-__all__ = ["ObjectView", "Objects", "StandaloneObjects", "ThenView"]
+__all__ = ["BackendService", "ObjectView", "Objects", "Split", "StandaloneObjects", "ThenView", "Unowned"]
+
+
+class BackendService(NamedTuple):
+    """A Service that a split sends requests to, and how many of them in proportion to the other backends' weights."""
+
+    namespace: str
+    name: str
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """An object that divides what clients send among Services: a TrafficSplit, an HTTPRoute or a GRPCRoute (``ref``).
+
+    ``apex`` is the Service that clients call, with its namespace behind a dot when that is not the one of the split; empty when they call
+    none. Each Service is there once, in the order in which the object first names them.
+    """
+
+    ref: ResourceRef
+    apex: str
+    backends: tuple[BackendService, ...]
 
 
 class ObjectView(Protocol):
@@ -42,6 +64,36 @@ class ObjectView(Protocol):
         """
         ...
 
+    @property
+    def custom_kinds(self) -> frozenset[str]:
+        """The kinds of workloads there are that belong to custom controllers (``Rollout``)."""
+        ...
+
+    def above(self, resource: ResourceRef, kinds: Collection[str]) -> tuple[ResourceRef, ...]:
+        """The objects of ``kinds`` that ``resource`` belongs to: it itself, unless it belongs to another one of them.
+
+        A Pod belongs to its workload and to what owns that, to its node, its namespace, and the Services that select it, which alone can
+        be several. ``Workload`` among the kinds is the workload, of whatever kind: what owns a Pod as people name it, and a Pod that
+        nothing owns. What was deleted a few minutes ago still belongs where it did. Empty when there is none, or nobody knows.
+        """
+        ...
+
+    def members(self, kinds: Collection[str]) -> tuple[str, ...]:
+        """Of which kinds the objects are that those of ``kinds`` can be added up from, the best first; ``Workload`` is any workload."""
+        ...
+
+    def narrowing(self, kinds: Collection[str], namespace: str, name: str) -> tuple[str, ...]:
+        """The names of the members of that object, beginnings of names with a hyphen at the end; empty when they cannot be told."""
+        ...
+
+    def splits(self, kind: str, namespace: str, name: str) -> tuple[Split, ...]:
+        """The objects of a kind that divides traffic; ``namespace`` and ``name`` empty are all. Those that make no sense are left out.
+
+        Raises :class:`metrics_api.errors.Unsupported` where there can be none (the cluster does not have the kind, or there is no
+        cluster), :class:`metrics_api.errors.BackendUnavailable` where they cannot be read.
+        """
+        ...
+
 
 class Objects(Protocol):
     """Where object views come from."""
@@ -55,7 +107,32 @@ class Objects(Protocol):
         ...
 
 
-class StandaloneObjects:
+class Unowned:
+    """The part of a view of objects of which nobody knows what belongs to what."""
+
+    custom_kinds: frozenset[str] = frozenset()
+
+    def above(self, resource: ResourceRef, kinds: Collection[str]) -> tuple[ResourceRef, ...]:
+        """Nothing belongs to anything else."""
+        return (resource,) if resource.kind in kinds else ()
+
+    def members(self, kinds: Collection[str]) -> tuple[str, ...]:  # noqa: ARG002 nobody knows
+        """Nobody knows."""
+        return ()
+
+    def narrowing(self, kinds: Collection[str], namespace: str, name: str) -> tuple[str, ...]:  # noqa: ARG002 nobody knows
+        """Nobody knows."""
+        return ()
+
+    def splits(self, kind: str, namespace: str, name: str) -> tuple[Split, ...]:  # noqa: ARG002 nobody knows
+        """Nobody knows: what divides traffic is read from Kubernetes alone."""
+        row = type_of_kind(kind)
+        raise Unsupported(
+            f"{row.plural if row else kind} are read from Kubernetes, and this server runs without it: ask for the services they send to"
+        )
+
+
+class StandaloneObjects(Unowned):
     """No cluster: nothing is known to exist or not, and a bare workload name is of the configured kind.
 
     Which hyphen stands between the namespace and the name of a Service cannot be known, and the ``warnings`` say so of those ``joined``.
@@ -138,3 +215,24 @@ class ThenView:
     def named(self, resource: ResourceRef) -> ResourceRef:
         """As the objects of now have it."""
         return self._now.named(resource)
+
+    @property
+    def custom_kinds(self) -> frozenset[str]:
+        """Those there are now."""
+        return self._now.custom_kinds
+
+    def above(self, resource: ResourceRef, kinds: Collection[str]) -> tuple[ResourceRef, ...]:
+        """As the objects of now have it, and those that are gone had it."""
+        return self._now.above(resource, kinds)
+
+    def members(self, kinds: Collection[str]) -> tuple[str, ...]:
+        """As now."""
+        return self._now.members(kinds)
+
+    def narrowing(self, kinds: Collection[str], namespace: str, name: str) -> tuple[str, ...]:  # noqa: ARG002 what it is of
+        """All: other objects belonged to it then."""
+        return ()
+
+    def splits(self, kind: str, namespace: str, name: str) -> tuple[Split, ...]:
+        """Those of now, as they divide traffic now."""
+        return self._now.splits(kind, namespace, name)

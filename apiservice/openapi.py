@@ -84,11 +84,14 @@ class _Endpoint(NamedTuple):
     def operation(self) -> dict[str, Any]:
         """What both versions of OpenAPI say about the GET."""
         scope = "Namespaced" if "namespace" in self.variables else ""
-        of_edges = self.action == "get" and self.many
+        of_edges = self.action == "get" and self.path.endswith(f"}}/{EDGES}")
+        of_backends = self.action == "get" and self.many and not of_edges
         if of_edges:
             description = f"traffic of one of {self.served.plural} with each of its peers"
         elif self.served.plural == EDGES:
             description = "traffic of namespaces with each of their peers"
+        elif of_backends:
+            description = f"traffic of one of {self.served.plural}, for each of its backends"
         else:
             description = f"traffic of {'' if self.many else 'one of '}{self.served.plural}"
         return {
@@ -129,7 +132,7 @@ def _endpoints() -> Iterator[_Endpoint]:
             base, variables = f"{_BASE}/namespaces/{{namespace}}/{row.plural}", ("namespace", "name")
             yield _Endpoint(base, ("namespace",), row, "list", many=True)
         if "get" in row.verbs:
-            yield _Endpoint(f"{base}/{{name}}", variables, row, "get", many=False)
+            yield _Endpoint(f"{base}/{{name}}", variables, row, "get", many=row.split)
         # The edges of a namespace have the path of the resource "edges" in it, and are described as that.
         if row.edges and row.plural != "namespaces":
             yield _Endpoint(f"{base}/{{name}}/{EDGES}", variables, row, "get", many=True)

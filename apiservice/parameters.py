@@ -36,7 +36,7 @@ LIST_PARAMETERS: list[dict[str, Any]] = [
         "fieldSelector",
         "Chooses rows by fields. All lists know metadata.name, metadata.namespace, window and time; lists of edges and "
         "trafficmetrics also edge.direction, edge.side, edge.resource.kind, edge.resource.name and edge.resource.namespace; "
-        "trafficmetrics also resource.kind and resource.name.",
+        "trafficmetrics also resource.kind and resource.name; what splits traffic also backend.name and backend.apex.",
     ),
     _query("edgeKind", "The level peers are shown at in lists of edges: pods, services, namespaces or another resource."),
     _query("includeIdle", "If 'true', objects without any traffic observed are listed too, with null values.", "boolean"),

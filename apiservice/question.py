@@ -13,10 +13,15 @@ from typing import NamedTuple
 
 from multidict import MultiMapping
 
+from apiservice.hiding import Places
+from apiservice.identity.user import User
 from apiservice.requestinfo import RequestInfo
+from apiservice.rownames import is_custom_kind, row_named
 from metrics_api import (
     ANY_WORKLOAD,
+    EVERYTHING,
     RESOURCE_TYPES,
+    SPLIT_KINDS,
     WORKLOAD_KINDS,
     BadQuery,
     Direction,
@@ -39,7 +44,7 @@ from metrics_api import (
 from metrics_api.fields import FieldTerm
 from metrics_api.resources import GROUP
 
-__all__ = ["TRAFFIC_METRICS", "Question", "fields_of", "parse_question"]
+__all__ = ["TRAFFIC_METRICS", "Asker", "Question", "fields_of", "parse_question"]
 
 TRAFFIC_METRICS = "trafficmetrics"
 EDGES = "edges"
@@ -49,8 +54,16 @@ _CHOICES = ("window", "time")
 _OBJECT_FIELDS = ("metadata.name", "metadata.namespace", *_CHOICES)
 _EDGE_FIELDS = ("edge.direction", "edge.side", "edge.resource.kind", "edge.resource.name", "edge.resource.namespace")
 _RESOURCE_FIELDS = ("resource.kind", "resource.name")
+_SPLIT_FIELDS = ("backend.name", "backend.apex")
 _TRUE = frozenset({"true", "1", "t", "yes", ""})
 _FALSE = frozenset({"false", "0", "f", "no"})
+
+
+class Asker(NamedTuple):
+    """For whom an answer is, where that matters; ``resource`` is the plural that the user has to be allowed to list where peers are."""
+
+    user: User
+    resource: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +71,10 @@ class Question:
     """One request, understood.
 
     ``resource`` is the plural asked for. ``single`` asks for one object by ``name``, NotFound when it is not there; otherwise a list is
-    wanted.
+    wanted, which is what one object has that splits traffic.
     ``kinds`` are the kinds of the rows. ``edges`` wants a row per peer. ``qualified`` rows are named ``deployment.web``.
     ``instant`` is the past one that is asked about, in Unix seconds; None for the latest. ``measures`` are wanted beside the five.
+    ``visible`` are the places of peers that may be told of, None for all; ``asker`` is whose question it is until those are found out.
     """
 
     resource: str
@@ -77,6 +91,8 @@ class Question:
     fields: FieldSelector = FieldSelector()
     instant: int | None = None
     measures: tuple[Measure, ...] = ()
+    visible: Places | None = None
+    asker: Asker | None = None
 
     def __str__(self) -> str:
         """What is asked, in a few words for the log."""
@@ -84,6 +100,16 @@ class Question:
         name = f" {self.name!r}" if self.name else ""
         then = f" at {timestamp(self.instant)}" if self.instant is not None else ""
         return f"{edges}{self.resource}{name} in {repr(self.namespace) if self.namespace else 'all namespaces'}{then}"
+
+    @property
+    def split(self) -> bool:
+        """Whether it is about objects that split traffic, each of which has a row for each of its backends."""
+        return any(kind in SPLIT_KINDS for kind in self.kinds)
+
+    @property
+    def home(self) -> str:
+        """The namespace whose reader asks; empty for several, and for what is in none."""
+        return self.name if self.resource == "namespaces" else self.namespace
 
     @property
     def selects(self) -> bool:
@@ -110,7 +136,10 @@ class Question:
             direction=Direction(direction) if direction and self.edges else None,
             side=Side(side) if side else None,
             peer_kind=self.peer_kind,
-            peer=ResourceRef(
+            # Who is hidden must not be told by what is left of the others.
+            peer=EVERYTHING
+            if self.visible is not None
+            else ResourceRef(
                 "",
                 self.fields.required("edge.resource.namespace") or "",
                 self.fields.required("edge.resource.name") or "",
@@ -153,7 +182,7 @@ def parse_question(info: RequestInfo, query: Mapping[str, str], window: Window, 
         measures=what.measures,
         namespace=info.namespace if row.namespaced else "",
         name=name,
-        single=bool(name) and not edges,
+        single=bool(name) and not edges and row.kind not in SPLIT_KINDS,
         edges=edges,
         peer_kind=peer_kind,
         include_idle=_boolean("includeIdle", query.get("includeIdle", "false")),
@@ -176,13 +205,13 @@ def _qualified(info: RequestInfo, query: Mapping[str, str], fields: FieldSelecto
     edges = fields.mentions("edge.") and not _is_total(fields)
     kinds = _kinds(fields)
     peer_kind, fields = _level(query.get("edgeKind", ""), fields)
-    row = _row_named(name or fields.required("metadata.name") or "")
+    row = row_named(name or fields.required("metadata.name") or "")
     if row is None and name:
         # kubectl asks so when it takes the names of another resource's rows for names of this one.
         told = f'{TRAFFIC_METRICS}.{GROUP} "{name}" not found: names here begin with a kind, such as deployment.{name}'
         raise NotFound(f"{TRAFFIC_METRICS}.{GROUP}", name, told)
     if row is not None:
-        kinds = tuple(kind for kind in (row.kind,) if not fields.mentions("resource.kind") or kind in kinds) or kinds
+        kinds = tuple(kind for kind in (row.kind,) if kind and (not fields.mentions("resource.kind") or kind in kinds)) or kinds
         edges = edges or bool(row.peer)
         peer_kind = peer_kind or row.peer_kind
         if not edges:
@@ -192,6 +221,10 @@ def _qualified(info: RequestInfo, query: Mapping[str, str], fields: FieldSelecto
         served = type_of_kind(kind)
         if served is not None and not served.namespaced:
             raise BadQuery(f"{TRAFFIC_METRICS} are in namespaces and a {kind} is not: get {served.plural}.{GROUP}")
+        if served is not None and kind in SPLIT_KINDS:
+            raise BadQuery(
+                f"{TRAFFIC_METRICS} are one for each object and a {kind} has one for each backend: get {served.plural}.{GROUP}"
+            )
     return Question(
         resource=TRAFFIC_METRICS,
         kinds=kinds,
@@ -210,34 +243,11 @@ def _qualified(info: RequestInfo, query: Mapping[str, str], fields: FieldSelecto
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _RowName:
-    """``deployment.web`` or ``deployment.web.to.pod.api-1``: kind, the rest, and of an edge the part about the peer and its kind."""
-
-    kind: str
-    rest: str
-    peer: str = ""
-    peer_kind: str = ""
-
-
-def _row_named(text: str) -> _RowName | None:
-    """What a row of this name is about; None when no row has such a name."""
-    word, _, rest = text.partition(".")
-    row = type_of_kind(word)
-    if row is None or not rest:
-        return None
-    for direction in Direction:
-        before, _, peer = rest.partition(f".{direction.value}.")
-        if before and peer:
-            level = type_of_kind(peer.partition(".")[0])
-            natural = level is None or level.kind in WORKLOAD_KINDS
-            return _RowName(row.kind, rest, peer, "" if natural or level is None else level.kind)
-    return _RowName(row.kind, rest)
-
-
 def fields_of(row: TrafficMetrics) -> dict[str, str]:
     """The fields of a row that field selectors compare."""
+    backend = {} if row.backend is None else {"backend.name": row.backend.name, "backend.apex": row.backend.apex}
     return {
+        **backend,
         "metadata.name": row.name,
         "metadata.namespace": row.namespace,
         "resource.kind": row.resource.kind,
@@ -257,6 +267,9 @@ def _fields(text: str, info: RequestInfo, *, qualified: bool) -> FieldSelector:
         known += _RESOURCE_FIELDS
     if qualified or EDGES in (info.resource, info.subresource):
         known += _EDGE_FIELDS
+    served = type_of_plural(info.resource)
+    if served is not None and served.kind in SPLIT_KINDS:
+        known += _SPLIT_FIELDS
     selector = FieldSelector.parse(text, known)
     terms = []
     for term in selector.terms:
@@ -318,11 +331,14 @@ def _kinds(fields: FieldSelector) -> tuple[str, ...]:
     if kind:
         return (kind,)
     refused = {term.value for term in fields.terms if term.field == "resource.kind" and not term.equal}
-    return tuple(kind for kind in WORKLOAD_KINDS if kind not in refused) or WORKLOAD_KINDS
+    return tuple(kind for kind in (*WORKLOAD_KINDS, ANY_WORKLOAD) if kind not in refused)
 
 
 def _kind(text: str, field: str, also: str = "") -> str:
     row = type_of_kind(text) or type_of_plural(text.lower())
+    if row is None and field != "edgeKind" and is_custom_kind(text):
+        # Which custom controllers there are is for Kubernetes to say.
+        return text
     if row is None:
         raise BadQuery(f'{field}: "{text}" is not a kind; known are {also}{", ".join(row.kind for row in RESOURCE_TYPES)}')
     return row.kind
@@ -337,6 +353,10 @@ def _level(text: str, fields: FieldSelector) -> tuple[str, FieldSelector]:
     if text == "workloads":
         return ANY_WORKLOAD, fields
     kind = _kind(text, "edgeKind", "workloads, ") if text else fields.required("edge.resource.kind") or ""
+    if kind in SPLIT_KINDS:
+        raise BadQuery(f"nobody exchanges traffic with a {kind}, which divides it among Services: ask for services")
+    if kind and type_of_kind(kind) is None:
+        return ANY_WORKLOAD, fields
     if kind not in WORKLOAD_KINDS or (text and kind == "ReplicaSet"):
         return kind, fields
     return ANY_WORKLOAD, FieldSelector((*fields.terms, FieldTerm("edge.resource.kind", kind, equal=True)))

@@ -18,7 +18,7 @@ from apiservice.negotiate import Encoding, Transform
 from metrics_api.errors import BadQuery
 from metrics_api.objects import LatencyUnit, TrafficMetrics, list_wire, resource_version
 from metrics_api.resources import API_VERSION, ResourceRef
-from metrics_api.table import EDGE_COLUMNS, RESOURCE_COLUMNS, cells
+from metrics_api.table import EDGE_COLUMNS, RESOURCE_COLUMNS, SPLIT_COLUMNS, SPLIT_EDGE_COLUMNS, Column, cells
 
 __all__ = [
     "INCOMPLETE",
@@ -40,14 +40,25 @@ _INCLUDABLE = ("Metadata", "Object", "None")
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How an answer is wanted. ``include`` says what rows of a Table carry beside their cells; ``edges`` chooses the columns."""
+    """How an answer is wanted. ``include`` says what rows of a Table carry beside their cells.
+
+    ``edges`` and ``split`` (a row for each backend) choose the columns.
+    """
 
     encoding: Encoding = Encoding.JSON
     transform: Transform | None = None
     pretty: bool = False
     include: str = "Metadata"
     edges: bool = False
+    split: bool = False
     unit: LatencyUnit = LatencyUnit.SECONDS
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns of a Table."""
+        if self.split:
+            return SPLIT_EDGE_COLUMNS if self.edges else SPLIT_COLUMNS
+        return EDGE_COLUMNS if self.edges else RESOURCE_COLUMNS
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +109,7 @@ def bookmark_document(version: int, annotations: Mapping[str, str], style: Style
     single = _envelope(wanted._replace(kind="PartialObjectMetadata"), metadata)
     if wanted.kind != "Table":
         return single
-    definitions = EDGE_COLUMNS if style.edges else RESOURCE_COLUMNS
+    definitions = style.columns
     return {
         **_envelope(wanted, {"resourceVersion": resource_version(version)}),
         "columnDefinitions": [column.wire() for column in definitions] if columns else None,
@@ -124,7 +135,7 @@ def represent_list(
 
 
 def _table(metadata: Mapping[str, Any], wanted: Transform, style: Style) -> _Sheet:
-    columns = EDGE_COLUMNS if style.edges else RESOURCE_COLUMNS
+    columns = style.columns
     single = wanted._replace(kind="PartialObjectMetadata")
 
     def table_row(row: TrafficMetrics) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from apiservice.hiding import Places
 from metrics_api.objects import TrafficMetrics
 from metrics_api.window import Window
 
@@ -15,6 +16,7 @@ class Result:
     """One answer. ``instant`` is Unix seconds; ``rows`` are in the order they are sent.
 
     ``warnings`` are sentences for the reader; ``incomplete`` says that a source failed and rows or values may be missing.
+    ``hidden`` are the places of the peers that the question says not to tell of: they are for whoever asks it, and never sent.
     """
 
     rows: tuple[TrafficMetrics, ...]
@@ -22,3 +24,4 @@ class Result:
     window: Window
     warnings: tuple[str, ...] = ()
     incomplete: bool = False
+    hidden: Places = frozenset()

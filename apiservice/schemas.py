@@ -42,6 +42,9 @@ def schemas(kinds: Iterable[str]) -> dict[str, Any]:
                 "metadata": _field("ObjectMeta", "Name, namespace and labels of the resource measured."),
                 "resource": _field("ObjectReference", "The resource the numbers are about."),
                 "edge": _field("Edge", "With whom the requests were exchanged, in which direction, and who observed them."),
+                "backend": _field(
+                    "Backend", "Of what splits traffic, the backend the numbers are about; absent for all other resources."
+                ),
                 "timestamp": _string(
                     "The instant the numbers describe, the end of the window; one instant for a whole answer.", format="date-time"
                 ),
@@ -62,7 +65,7 @@ def schemas(kinds: Iterable[str]) -> dict[str, Any]:
                 "kind": {"type": "string", "description": "Kind of this object: TrafficMetricsList."},
                 "metadata": _field("ListMeta", "How the list continues."),
                 "resource": _field("ObjectReference", "What was asked for: a kind, a namespace, the object whose edges these are."),
-                "items": _array(KIND, "The rows, ordered by namespace and name."),
+                "items": _array(KIND, "The rows, ordered by namespace and name; of what splits traffic, one for each backend."),
             },
             required=["items"],
             kinds=[_group_version_kind(LIST_KIND)],
@@ -93,6 +96,19 @@ def schemas(kinds: Iterable[str]) -> dict[str, Any]:
                 ),
             },
             required=["direction", "side", "resource"],
+        ),
+        f"{_PREFIX}Backend": _object(
+            "A Service that a TrafficSplit, HTTPRoute or GRPCRoute sends requests to.",
+            {
+                "apex": _string("The Service that clients call; empty when they call none, as behind a Gateway."),
+                "name": _string("The Service that answers. One in another namespace has that behind a dot, as in web.other."),
+                "weight": {
+                    "type": "integer",
+                    "format": "int64",
+                    "description": "The share of requests it is to get, in proportion to the weights of the other backends.",
+                },
+            },
+            required=["apex", "name", "weight"],
         ),
         f"{_PREFIX}ObjectReference": _object(
             "A reference to an object; fields that do not apply are left out.",

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from apiservice.logformat import LogFormat
 from apiservice.logs import LARGEST_VERBOSITY
+from apiservice.visibility import LARGEST_REFRESH, PeerVisibility
 from metrics_api import WORKLOAD_KINDS, LatencyUnit, Window, parse_duration
 from metrics_api.document import Node, Problems, parse_document
 
@@ -40,6 +41,7 @@ class ServerSettings:
     ``spec_literal_discovery`` gives every resource the kind TrafficMetrics, as the SMI text has it, at the price of ``kubectl get``.
     ``shutdown_delay_duration`` is the seconds it goes on serving, not ready any more, once it is told to stop.
     ``max_requests_inflight`` resource requests are worked on at once, and ``max_watches`` watches beside them; 0 is no limit.
+    ``peer_visibility`` says of which peers in other namespaces edges tell.
     """
 
     bind_address: str = "0.0.0.0"  # noqa: S104 an API server is there to be reached
@@ -54,6 +56,7 @@ class ServerSettings:
     shutdown_delay_duration: int = 0
     max_requests_inflight: int = 400
     max_watches: int = 10_000
+    peer_visibility: PeerVisibility = PeerVisibility.ALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +140,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("server", "shutdownDelayDuration", "time to go on serving, not ready any more, after being told to stop"),
     Option("server", "maxRequestsInflight", "resource requests worked on at once; more are told to come back; 0 is no limit"),
     Option("server", "maxWatches", "watches served at once; more are told to come back; 0 is no limit"),
+    Option("server", "peerVisibility", "all: edges name every peer; authorized: only to who may read the peer's namespace, too"),
     Option("kubernetes", "enabled", "false: standalone, no cluster", flag="kubernetes-enabled"),
     Option("kubernetes", "kubeconfig", "kubeconfig of the cluster; empty is in-cluster"),
     Option("kubernetes", "authenticationKubeconfig", "kubeconfig for TokenReview, when it is another one"),
@@ -182,10 +186,19 @@ def read_settings(text: str, file: str, flags: Mapping[str, str], environment: M
         problems.add("server.insecurePort", "an unauthenticated port is for standalone use: it needs kubernetes.enabled: false")
     if kubernetes.enabled and not server.secure_port:
         problems.add("server.securePort", "0 would serve nobody: only a standalone server can do without")
+    metrics = _metrics(entries.get("metrics", missing))
+    if server.peer_visibility is PeerVisibility.AUTHORIZED:
+        if not kubernetes.enabled:
+            problems.add(
+                "server.peerVisibility", "authorized asks kube-apiserver who may read what: it needs kubernetes.enabled: true"
+            )
+        if metrics.refresh > LARGEST_REFRESH:
+            told = f"authorized needs a metrics.refresh of {LARGEST_REFRESH}s at most: with it watchers learn of rights taken away"
+            problems.add("server.peerVisibility", told)
     return Settings(
         server=server,
         kubernetes=kubernetes,
-        metrics=_metrics(entries.get("metrics", missing)),
+        metrics=metrics,
         logging=_logging(entries.get("logging", missing)),
         backends=tuple(entries["backends"].items()) if "backends" in entries else (),
     )
@@ -227,6 +240,11 @@ def _server(node: Node) -> ServerSettings:
         shutdown_delay_duration=entries["shutdownDelayDuration"].read(_delay, 0) if "shutdownDelayDuration" in entries else 0,
         max_requests_inflight=_limit(entries, "maxRequestsInflight", default.max_requests_inflight),
         max_watches=_limit(entries, "maxWatches", default.max_watches),
+        peer_visibility=PeerVisibility(
+            entries["peerVisibility"].choice([each.value for each in PeerVisibility], default.peer_visibility.value)
+        )
+        if "peerVisibility" in entries
+        else default.peer_visibility,
     )
 
 

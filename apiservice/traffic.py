@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import cast
 
 from apiservice.fanout import Fanout, Gathered
+from apiservice.hiding import Places, discreet, hide
+from apiservice.lifting import in_scope, lifted, lost_members, with_members
 from apiservice.objects import Objects, ObjectView, ThenView
 from apiservice.question import Question, fields_of
 from apiservice.result import Result
+from apiservice.splits import answer_split
 from metrics_api import (
     ANY_WORKLOAD,
     JOINED_SERVICE,
+    RESOURCE_TYPES,
     BackendUnavailable,
+    BadQuery,
     FieldSelector,
     LabelSelector,
+    Naming,
     NotFound,
     ResourceRef,
     Sample,
@@ -30,7 +35,7 @@ from metrics_api import (
     normalise,
     rename,
     timestamp,
-    together,
+    type_of_kind,
 )
 from metrics_api.resources import GROUP
 
@@ -47,17 +52,26 @@ class TrafficService:
     async def answer(self, question: Question, instant: int) -> Result:
         """The rows of a question as of ``instant``, in Unix seconds. Raises the errors of :mod:`metrics_api.errors`."""
         query = question.query(instant)
-        gathered, view = await _both(self._fanout.gather(query), self._objects.view(question.kinds, query.namespace, query.name))
-        samples, naming = await self._named(gathered.samples, view)
-        then: tuple[str, ...] = ()
+        view = await self._objects.view(question.kinds, query.namespace, query.name)
         if question.instant is not None:
             view = ThenView(view)
-            then = _beyond_knowing(samples, gathered, query.namespace)
-        samples = [sample for sample in samples if _in_scope(sample.resource, query)]
+        if question.split:
+            return await answer_split(question, instant, partial(self._seen, past=question.instant is not None), view)
+        _check_kinds(question, view)
+        gathered, naming = await self._observed(query, view)
+        then: tuple[str, ...] = ()
+        if question.instant is not None and (gathered.samples or not naming):
+            then = _beyond_knowing(gathered, query.namespace)
+        told = partial(discreet, visible=question.visible, home=question.home)
+        gathered, naming, then = replace(gathered, warnings=told(gathered.warnings)), told(naming), told(then)
+        samples = [sample for sample in gathered.samples if in_scope(sample.resource, query)]
+        hidden: Places = frozenset()
+        if question.visible is not None:
+            samples, hidden = await aside(len(samples), partial(hide, samples, question.visible))
         rows = await aside(len(samples), partial(_rows, question, query, samples, gathered, view))
         if question.edges and question.name and not rows:
             await self._require(question, view, gathered)
-        warnings = [*gathered.warnings, *view.warnings, *naming, *then]
+        warnings = [*gathered.warnings, *told(view.warnings), *naming, *then]
         if question.labels:
             warnings += _check_labels(rows, view)
         rows = await aside(len(rows), partial(_selected, question, rows))
@@ -71,7 +85,24 @@ class TrafficService:
             window=gathered.window,
             warnings=tuple(dict.fromkeys(warnings)),
             incomplete=gathered.incomplete,
+            hidden=hidden,
         )
+
+    async def _seen(self, query: TrafficQuery, *, past: bool) -> Gathered:
+        """What the sources saw of the kinds that a query asks for, with all there is to tell; whether it exists is not looked at."""
+        view = await self._objects.view(query.kinds, query.namespace, query.name)
+        if past:
+            view = ThenView(view)
+        gathered, naming = await self._observed(query, view)
+        return replace(gathered, warnings=(*gathered.warnings, *view.warnings, *naming))
+
+    async def _observed(self, query: TrafficQuery, view: ObjectView) -> tuple[Gathered, tuple[str, ...]]:
+        """What the sources saw, named and added up, and what is to be known of the names."""
+        gathered = await self._fanout.gather(with_members(query, view))
+        samples, naming = await self._named(gathered.samples, view)
+        lost = lost_members(samples, query, view)
+        samples = await aside(len(samples), partial(lifted, samples, query, view))
+        return replace(gathered, samples=tuple(samples)), (*naming, *lost)
 
     async def _require(self, question: Question, view: ObjectView, gathered: Gathered) -> None:
         """An object without edges has an empty list of them; NotFound is for one that does not exist."""
@@ -86,20 +117,10 @@ class TrafficService:
         """The samples with what is known by an incomplete name turned into objects."""
         samples = list(samples)
         bare = {ref for sample in samples for ref in (sample.resource, sample.peer) if ref.kind in (ANY_WORKLOAD, JOINED_SERVICE)}
-        if not bare:
+        if not bare and not view.custom_kinds:
             return samples, ()
-        view = await self._objects.view_of(bare)
-        return best_observers(rename(samples, view.named)), view.warnings
-
-
-async def _both(telemetry: Awaitable[Gathered], objects: Awaitable[ObjectView]) -> tuple[Gathered, ObjectView]:
-    """Both at once; when one fails the other is cancelled."""
-
-    async def settle(call: Awaitable[Gathered | ObjectView]) -> Gathered | ObjectView:
-        return await call
-
-    gathered, view = await together(settle(telemetry), settle(objects))
-    return cast("Gathered", gathered), cast("ObjectView", view)
+        naming = await self._objects.view_of(bare) if bare else view
+        return best_observers(rename(samples, naming.named)), naming.warnings if bare else ()
 
 
 def _rows(
@@ -119,7 +140,7 @@ def _rows(
     rows += [
         idle(resource, gathered.instant, gathered.window, labels(resource), qualified=qualified, measures=measures)
         for resource in view.refs()
-        if resource not in observed and _in_scope(resource, query)
+        if resource not in observed and in_scope(resource, query)
     ]
     rows.sort(key=lambda row: (row.namespace, row.name, row.resource.kind))
     return rows
@@ -133,12 +154,13 @@ def _selected(question: Question, rows: list[TrafficMetrics]) -> list[TrafficMet
     ]
 
 
-def _in_scope(resource: ResourceRef, query: TrafficQuery) -> bool:
-    return (
-        resource.kind in query.kinds
-        and query.name in ("", resource.name)
-        and (not query.namespace or resource.namespace in ("", query.namespace))
-    )
+def _check_kinds(question: Question, view: ObjectView) -> None:
+    """Kinds of custom controllers are those that there are: any other is a mistake, and not a kind without objects."""
+    peer = question.fields.required("edge.resource.kind") or ANY_WORKLOAD
+    for field, kind in [*(("resource.kind", kind) for kind in question.kinds), ("edge.resource.kind", peer)]:
+        if type_of_kind(kind) is None and kind != ANY_WORKLOAD and kind not in view.custom_kinds:
+            known = [row.kind for row in RESOURCE_TYPES] + sorted(view.custom_kinds)
+            raise BadQuery(f'{field}: "{kind}" is not a kind; known are {", ".join(known)}')
 
 
 def _missing(question: Question, view: ObjectView, gathered: Gathered, then: Sequence[str] = ()) -> TrafficError:
@@ -149,14 +171,14 @@ def _missing(question: Question, view: ObjectView, gathered: Gathered, then: Seq
     resource = ResourceRef(question.kinds[0], question.namespace, question.fields.required("resource.name") or question.name)
     if gathered.incomplete and view.exists(resource) is None:
         return BackendUnavailable(gathered.asked, f"whether it exists is not known: {'; '.join(gathered.warnings)}")
-    if view.warnings:
+    if view.warnings and view.exists(resource) is None:
         return BackendUnavailable("kubernetes", "; ".join(view.warnings))
     resource_name = f"{question.resource}.{GROUP}"
     told = "; ".join([f'{resource_name} "{question.name}" not found', *then])
     return NotFound(resource_name, question.name, told)
 
 
-def _beyond_knowing(samples: list[Sample], gathered: Gathered, namespace: str) -> tuple[str, ...]:
+def _beyond_knowing(gathered: Gathered, namespace: str) -> tuple[str, ...]:
     """What a reader of the past must know: where the sources may not reach it, and what was seen then that nobody can name now.
 
     Whoever may read one ``namespace`` is told no names of others.
@@ -164,12 +186,14 @@ def _beyond_knowing(samples: list[Sample], gathered: Gathered, namespace: str) -
     then = timestamp(gathered.instant)
     if not gathered.samples:
         return (f"nothing of it was observed at {then}: there were no requests, or it is before what the sources keep",)
-    lost = {sample.resource for sample in samples if not sample.resource.kind and namespace in ("", sample.resource.namespace)}
+    lost = {
+        sample.resource for sample in gathered.samples if not sample.resource.kind and namespace in ("", sample.resource.namespace)
+    }
     nameless = sorted("/".join(filter(None, resource[1:])) for resource in lost)
     if not nameless:
         return ()
     why = "because the mesh tells no more than their names, and what exists now does not tell what they were"
-    return (f"left out of {then}, {why}: {first_few(nameless)}",)
+    return (Naming(f"left out of {then}, {why}: {first_few(nameless)}", lost, f"some are left out of {then}, {why}"),)
 
 
 def _check_labels(rows: list[TrafficMetrics], view: ObjectView) -> list[str]:

@@ -23,9 +23,10 @@ from metrics_api.errors import (
 from metrics_api.fields import FieldSelector, FieldTerm
 from metrics_api.histogram import Histogram, Percentiles, merge
 from metrics_api.instant import parse_instant, timestamp
+from metrics_api.lift import lift
 from metrics_api.measures import Measure, parse_percentiles, parse_stats
 from metrics_api.normalise import idle, normalise, row_name
-from metrics_api.objects import Edge, Extra, LatencyUnit, TrafficMetrics, list_wire
+from metrics_api.objects import Edge, Extra, LatencyUnit, SplitBackend, TrafficMetrics, list_wire
 from metrics_api.quantity import Format, Quantity
 from metrics_api.query import Direction, Side, TrafficQuery
 from metrics_api.resources import (
@@ -33,6 +34,7 @@ from metrics_api.resources import (
     EVERYTHING,
     JOINED_SERVICE,
     RESOURCE_TYPES,
+    SPLIT_KINDS,
     UNKNOWN,
     WORKLOAD_KINDS,
     ResourceRef,
@@ -42,18 +44,20 @@ from metrics_api.resources import (
     type_of_plural,
 )
 from metrics_api.rollup import best_observers, rename, roll_up
-from metrics_api.sample import Answer, Sample
+from metrics_api.sample import NEXT_SCHEME, Answer, Sample
 from metrics_api.selector import LabelSelector, Operator, Requirement
 from metrics_api.span import Span
 from metrics_api.together import aside, together
 from metrics_api.window import Window, format_duration, parse_duration
-from metrics_api.wording import first_few
+from metrics_api.wording import Naming, first_few
 
 __all__ = [
     "ANY_WORKLOAD",
     "EVERYTHING",
     "JOINED_SERVICE",
+    "NEXT_SCHEME",
     "RESOURCE_TYPES",
+    "SPLIT_KINDS",
     "UNKNOWN",
     "WORKLOAD_KINDS",
     "Answer",
@@ -78,6 +82,7 @@ __all__ = [
     "LabelSelector",
     "LatencyUnit",
     "Measure",
+    "Naming",
     "NotFound",
     "Operator",
     "Percentiles",
@@ -88,6 +93,7 @@ __all__ = [
     "Sample",
     "Side",
     "Span",
+    "SplitBackend",
     "TrafficError",
     "TrafficMetrics",
     "TrafficQuery",
@@ -98,6 +104,7 @@ __all__ = [
     "first_few",
     "format_duration",
     "idle",
+    "lift",
     "list_wire",
     "merge",
     "normalise",

@@ -18,7 +18,7 @@ from metrics_api.query import Direction, Side
 from metrics_api.resources import API_VERSION, EVERYTHING, ResourceRef
 from metrics_api.window import Window
 
-__all__ = ["Edge", "Extra", "LatencyUnit", "TrafficMetrics", "list_wire", "resource_version"]
+__all__ = ["Edge", "Extra", "LatencyUnit", "SplitBackend", "TrafficMetrics", "list_wire", "resource_version"]
 
 
 class LatencyUnit(StrEnum):
@@ -39,6 +39,18 @@ class Edge:
     def wire(self) -> dict[str, Any]:
         """The ``edge`` field as sent; ``resource`` is ``{}`` for all traffic."""
         return {"direction": self.direction.value, "side": self.side.value, "resource": self.peer.wire()}
+
+
+class SplitBackend(NamedTuple):
+    """The backend of a split that a row is about: the Service clients call (``apex``), the one that answers, and its ``weight``."""
+
+    apex: str
+    name: str
+    weight: int
+
+    def wire(self) -> dict[str, Any]:
+        """The ``backend`` field as sent (Traffic Metrics v1alpha1, "Traffic Splits")."""
+        return self._asdict()
 
 
 class Extra(NamedTuple):
@@ -71,6 +83,7 @@ class TrafficMetrics:
     annotations: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
     extras: tuple[Extra, ...] = ()
+    backend: SplitBackend | None = None
 
     def metadata(self) -> dict[str, Any]:
         """The ``metadata`` field as sent."""
@@ -108,6 +121,7 @@ class TrafficMetrics:
             "metadata": self.metadata(),
             "resource": self.resource.wire(),
             "edge": self.edge.wire(),
+            **({"backend": self.backend.wire()} if self.backend else {}),
             "timestamp": timestamp(self.instant),
             "window": str(self.window),
             "metrics": metrics,

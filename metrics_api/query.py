@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from metrics_api.resources import ResourceRef
+from metrics_api.resources import ANY_WORKLOAD, ResourceRef
 from metrics_api.window import Window
 
 __all__ = ["Direction", "Side", "TrafficQuery"]
@@ -37,6 +37,12 @@ class TrafficQuery:
     ``peer``: only edges with this peer; its empty fields are open.
     ``instant``: Unix seconds, the end of the window; one for the whole answer.
     ``sums``: also read how long all requests took together, for their mean.
+    ``members``: kinds of the objects that the asker can add up to those of ``kinds`` (``Pod``; ``Workload`` is any kind of workload), the
+    best first. Where a source cannot name an object of ``kinds``, in all of its series or in some, it names the first of these it can, and
+    the sample is about that. ``peer_members``: the same for the level of the peer.
+    ``whole``: of which kind the objects are whose members are asked about; its level is that of the peers.
+    ``apart_from``: kinds; series that name an object of one of these are left out.
+    ``narrowing``: the names of the members that matter, or with a hyphen at the end the beginnings of them; empty is all.
     """
 
     kinds: tuple[str, ...]
@@ -50,3 +56,14 @@ class TrafficQuery:
     peer_kind: str = ""
     peer: ResourceRef = ResourceRef("", "", "")
     sums: bool = False
+    members: tuple[str, ...] = ()
+    peer_members: tuple[str, ...] = ()
+    whole: str = ""
+    apart_from: tuple[str, ...] = ()
+    narrowing: tuple[str, ...] = ()
+
+    @property
+    def peer_level(self) -> str:
+        """The kind that peers are wanted as: that of the resource where it is no workload, unless another one is asked for."""
+        kind = self.whole or self.kinds[0]
+        return self.peer_kind or (kind if kind in ("Namespace", "Node", "Pod") else ANY_WORKLOAD)

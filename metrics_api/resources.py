@@ -1,6 +1,7 @@
-"""The resources traffic is measured for: the closed list of the SMI specification, and references to objects.
+"""The resources traffic is measured for, a closed list, and references to objects.
 
-Source of the list: Service Mesh Interface, Traffic Metrics v1alpha1, "supported resources".
+The list is that of the Service Mesh Interface, Traffic Metrics v1alpha1, and after it what the specification does not name: CronJobs, and
+the routes of the Gateway API, which split traffic as a TrafficSplit does.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ __all__ = [
     "GROUP",
     "JOINED_SERVICE",
     "RESOURCE_TYPES",
+    "SPLIT_KINDS",
     "UNKNOWN",
     "VERSION",
     "WORKLOAD_KINDS",
@@ -75,6 +77,9 @@ RESOURCE_TYPES: tuple[ResourceType, ...] = (
     ResourceType("StatefulSet", "statefulsets", "statefulset", namespaced=True, group="apps"),
     ResourceType("Job", "jobs", "job", namespaced=True, group="batch"),
     ResourceType("TrafficSplit", "trafficsplits", "trafficsplit", namespaced=True, group="split.smi-spec.io", version="v1alpha4"),
+    ResourceType("CronJob", "cronjobs", "cronjob", namespaced=True, group="batch"),
+    ResourceType("HTTPRoute", "httproutes", "httproute", namespaced=True, group="gateway.networking.k8s.io"),
+    ResourceType("GRPCRoute", "grpcroutes", "grpcroute", namespaced=True, group="gateway.networking.k8s.io"),
 )
 
 _BY_PLURAL = {row.plural: row for row in RESOURCE_TYPES}
@@ -89,6 +94,10 @@ WORKLOAD_KINDS: tuple[str, ...] = (
     "ReplicationController",
 )
 """Kinds that own pods, the ones people name first: what ``trafficmetrics`` lists by default."""
+
+
+SPLIT_KINDS: tuple[str, ...] = ("TrafficSplit", "HTTPRoute", "GRPCRoute")
+"""Kinds that contain no pods: they divide what clients send among backends, and have one row for each backend."""
 
 
 def type_of_plural(plural: str) -> ResourceType | None:

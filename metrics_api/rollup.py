@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import replace
 
 from metrics_api.histogram import Histogram, Percentiles, merge
 from metrics_api.resources import ResourceRef
 from metrics_api.sample import Sample
 
-__all__ = ["best_observers", "rename", "roll_up"]
+__all__ = ["added", "best_observers", "rename", "roll_up"]
 
 
 def roll_up(samples: Iterable[Sample]) -> list[Sample]:
@@ -21,7 +21,19 @@ def roll_up(samples: Iterable[Sample]) -> list[Sample]:
     groups: dict[Hashable, list[Sample]] = defaultdict(list)
     for sample in samples:
         groups[(sample.about, sample.side, sample.trust, sample.source)].append(sample)
-    return [group[0] if len(group) == 1 else _added(group) for group in groups.values()]
+    return [added(group) for group in groups.values()]
+
+
+def added(group: Sequence[Sample]) -> Sample:
+    """Samples of different requests as one, with what else the first of them says."""
+    if len(group) == 1:
+        return group[0]
+    return replace(
+        group[0],
+        success=_sum(sample.success for sample in group),
+        failure=_sum(sample.failure for sample in group),
+        latency=_merged([sample.latency for sample in group if sample.latency is not None]),
+    )
 
 
 def best_observers(samples: Iterable[Sample]) -> list[Sample]:
@@ -37,15 +49,6 @@ def best_observers(samples: Iterable[Sample]) -> list[Sample]:
 def rename(samples: Iterable[Sample], name: Callable[[ResourceRef], ResourceRef]) -> list[Sample]:
     """The samples with every resource and peer renamed (a pod to its owner, a bare name to its kind), then rolled up."""
     return roll_up(replace(sample, resource=name(sample.resource), peer=name(sample.peer)) for sample in samples)
-
-
-def _added(group: list[Sample]) -> Sample:
-    return replace(
-        group[0],
-        success=_sum(sample.success for sample in group),
-        failure=_sum(sample.failure for sample in group),
-        latency=_merged([sample.latency for sample in group if sample.latency is not None]),
-    )
 
 
 def _sum(counts: Iterable[float | None]) -> float | None:

@@ -10,7 +10,10 @@ from metrics_api.query import Direction, Side
 from metrics_api.resources import ResourceRef
 from metrics_api.window import Window
 
-__all__ = ["Answer", "Sample"]
+__all__ = ["NEXT_SCHEME", "Answer", "Sample"]
+
+NEXT_SCHEME = 1_000_000
+"""What is between the trusts of one scheme of names in a source and of the next: observers of one have less than that between them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from metrics_api.objects import TrafficMetrics
 from metrics_api.resources import EVERYTHING, ResourceRef
 
-__all__ = ["ABSENT", "EDGE_COLUMNS", "RESOURCE_COLUMNS", "Column", "cells"]
+__all__ = ["ABSENT", "EDGE_COLUMNS", "RESOURCE_COLUMNS", "SPLIT_COLUMNS", "SPLIT_EDGE_COLUMNS", "Column", "cells"]
 
 ABSENT = "-"
 
@@ -49,19 +49,30 @@ _WIDE = (
 )
 
 RESOURCE_COLUMNS: tuple[Column, ...] = (_NAME, *_MEASURES, *_WIDE)
-EDGE_COLUMNS: tuple[Column, ...] = (
-    _NAME,
+_EDGE = (
     Column("Direction", "to: requests the resource sent; from: requests it received."),
     Column("Peer", "Whom the resource exchanged the requests with."),
-    *_MEASURES,
-    *_WIDE,
 )
+_BACKEND = (
+    Column("Backend", "The Service that answered."),
+    Column("Weight", "The share of requests it is to get, in proportion to the weights of the others."),
+)
+_APEX = Column("Apex", "The Service that clients called.", 1)
+
+EDGE_COLUMNS: tuple[Column, ...] = (_NAME, *_EDGE, *_MEASURES, *_WIDE)
+SPLIT_COLUMNS: tuple[Column, ...] = (_NAME, *_BACKEND, *_MEASURES, _APEX, *_WIDE)
+"""Those of a resource with a row for each backend."""
+SPLIT_EDGE_COLUMNS: tuple[Column, ...] = (_NAME, *_BACKEND, *_EDGE, *_MEASURES, _APEX, *_WIDE)
 
 
 def cells(row: TrafficMetrics, columns: Sequence[Column]) -> list[str]:
-    """The cells of one object, for :data:`RESOURCE_COLUMNS` or :data:`EDGE_COLUMNS`."""
-    out = [row.name]
-    if columns is EDGE_COLUMNS:
+    """The cells of one object, for the columns of this module that its list has."""
+    out, wide = [row.name], []
+    if columns in (SPLIT_COLUMNS, SPLIT_EDGE_COLUMNS):
+        backend = row.backend
+        out += [backend.name, str(backend.weight)] if backend else [ABSENT, ABSENT]
+        wide = [(backend.apex if backend else "") or ABSENT]
+    if columns in (EDGE_COLUMNS, SPLIT_EDGE_COLUMNS):
         out += [row.edge.direction.value, _peer(row.edge.peer, row.resource.namespace)]
     observed = row.success is not None or row.failure is not None
     return [
@@ -71,6 +82,7 @@ def cells(row: TrafficMetrics, columns: Sequence[Column]) -> list[str]:
         _latency(row.p50),
         _latency(row.p90),
         _latency(row.p99),
+        *wide,
         ABSENT if row.failure is None else _count(row.failure),
         str(row.window),
         row.edge.side.value if observed else ABSENT,

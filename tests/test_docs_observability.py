@@ -31,6 +31,7 @@ def exposed() -> dict[str, Metric]:
     telemetry.access_reviews.posted("201", 0.1)
     telemetry.token_reviews.held(0.1)
     telemetry.sources.asked("mesh", "ok", 0.1, 3)
+    telemetry.inventory.follow(["Pod"], lambda _: 3, lambda _: True)
     telemetry.checked("readyz", "ping", passed=True)
     with telemetry.long_running(info):
         families = list(telemetry.registry.collect())

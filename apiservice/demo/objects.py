@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from apiservice.demo.shop import Shop
+from apiservice.objects import Unowned
 from metrics_api import ANY_WORKLOAD, WORKLOAD_KINDS, ResourceRef
 
 __all__ = ["ShopObjects"]
@@ -36,7 +37,7 @@ class ShopObjects:
         return _View(self._labels, self._kinds, ())
 
 
-class _View:
+class _View(Unowned):
     warnings: tuple[str, ...] = ()
 
     def __init__(

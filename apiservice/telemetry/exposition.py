@@ -17,6 +17,7 @@ from apiservice.about import version_document
 from apiservice.encoding import accepts_gzip, compress
 from apiservice.telemetry.callers import CallerMetrics
 from apiservice.telemetry.delegation import AccessReviewMetrics, TokenReviewMetrics
+from apiservice.telemetry.inventory import InventoryMetrics
 from apiservice.telemetry.requests import RequestMetrics
 from apiservice.telemetry.sources import SharingMetrics, SourceMetrics
 
@@ -41,8 +42,8 @@ _BUILD = {
 class Telemetry(RequestMetrics):
     """What the server counts, and ``/metrics`` to read it. ``version`` is that of the software; ``sources`` are the names configured.
 
-    Requests are counted by the object itself; ``callers``, ``token_reviews``, ``access_reviews``, ``sources`` and
-    ``sharing`` count the rest. ``clock`` is Unix time.
+    Requests are counted by the object itself; ``callers``, ``token_reviews``, ``access_reviews``, ``sources``,
+    ``sharing`` and ``inventory`` count the rest. ``clock`` is Unix time.
     """
 
     def __init__(self, version: str, sources: Iterable[str] = (), clock: Callable[[], float] = time.time) -> None:
@@ -54,6 +55,7 @@ class Telemetry(RequestMetrics):
         self.sources = SourceMetrics(self.registry, clock)
         self.sources.expect(sources)
         self.sharing = SharingMetrics(self.registry)
+        self.inventory = InventoryMetrics(self.registry)
         # As in Kubernetes, results of health checks have a page of their own, too: small enough to be read every second.
         self._levels = CollectorRegistry()
         self._health = Gauge(

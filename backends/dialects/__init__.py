@@ -19,9 +19,11 @@ from backends.dialects.dialect import (
 )
 from backends.dialects.identity import HOST, Identity
 from backends.dialects.interpret import Rows, interpret, passed_by
+from backends.dialects.levels import omissions, questions, refusal
 from backends.dialects.load import AUTO, builtin_dialects, candidates, load_dialect, parse_dialect, read_dialect
 from backends.dialects.matcher import Comparison, Matcher, equal, one_of, parse_matchers
-from backends.dialects.plan import Part, Read, Reading, by_caller, omissions, plan, refusal, seen_by_callers
+from backends.dialects.part import Part, Read, Reading
+from backends.dialects.plan import by_caller, plan, seen_by_callers
 
 __all__ = [
     "AUTO",
@@ -60,6 +62,7 @@ __all__ = [
     "parse_matchers",
     "passed_by",
     "plan",
+    "questions",
     "read_dialect",
     "refusal",
     "seen_by_callers",

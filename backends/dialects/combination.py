@@ -8,12 +8,9 @@ from dataclasses import replace
 
 from backends.dialects.consultation import Consultation
 from backends.dialects.plan import COARSE
-from metrics_api import ANY_WORKLOAD, Sample
+from metrics_api import ANY_WORKLOAD, NEXT_SCHEME, Sample
 
 __all__ = ["combined"]
-
-_DISTANCE = 1_000_000
-"""What is between the trusts of one dialect and of the next; the views of one have less than that between them."""
 
 
 def combined(consultations: Sequence[Consultation]) -> tuple[tuple[Sample, ...], tuple[str, ...]]:
@@ -51,7 +48,7 @@ def combined(consultations: Sequence[Consultation]) -> tuple[tuple[Sample, ...],
         kept = [sample for sample in news if sample.counted or not _told(sample, rank, elsewhere[_places(sample)])]
         for sample in kept:
             # Once Kubernetes has told the kind of a bare name, two dialects may turn out to tell of one thing: nothing of that is added.
-            samples.setdefault(sample.about, replace(sample, trust=sample.trust + rank * _DISTANCE))
+            samples.setdefault(sample.about, replace(sample, trust=sample.trust + rank * NEXT_SCHEME))
         if kept or not consultation.fallback:
             warnings |= dict.fromkeys(consultation.warned(kept))
     told = (consultations[rank].left_out(missing, first) for (first, rank), missing in unheard.items())

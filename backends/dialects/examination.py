@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from backends.dialects.dialect import Dialect, Outcome, View
 from backends.dialects.identity import Identity
 from backends.dialects.plan import refusal
-from metrics_api import RESOURCE_TYPES, WORKLOAD_KINDS, Direction, Side, TrafficQuery, Window
+from metrics_api import RESOURCE_TYPES, SPLIT_KINDS, WORKLOAD_KINDS, Direction, Side, TrafficQuery, Window
 from metrics_api.diagnosis import Ability
 
 __all__ = ["Absence", "Evidence", "abilities", "absences", "blind", "identities_of", "named_in", "reduced", "silent_sides"]
@@ -22,7 +22,7 @@ Labels = Mapping[str, str]
 _WORKLOADS = "workloads"
 _RESOURCES: dict[str, tuple[str, ...]] = {
     _WORKLOADS: WORKLOAD_KINDS,
-    **{row.plural: (row.kind,) for row in RESOURCE_TYPES if row.kind not in WORKLOAD_KINDS},
+    **{row.plural: (row.kind,) for row in RESOURCE_TYPES if row.kind not in (*WORKLOAD_KINDS, *SPLIT_KINDS, "CronJob")},
 }
 _WAYS: dict[str, Direction | None] = {"received": None, "to": Direction.TO, "from": Direction.FROM}
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, S
 from dataclasses import dataclass, field, replace
 
 from backends.dialects.dialect import Outcome
-from backends.dialects.plan import Part, Read
+from backends.dialects.part import Part, Read
 from metrics_api import (
     EVERYTHING,
     JOINED_SERVICE,
@@ -252,6 +252,7 @@ def _placer(part: Part, query: TrafficQuery, by: Sequence[str]) -> Placer:
     """A function from label values to what a row is about; None for rows the query does not ask for."""
     resources = [identity.reader(by) for identity in part.resource]
     peers = [identity.reader(by) for identity in part.peer]
+    apart = [identity.reader(by) for identity in part.apart]
     workloads = [[identity.reader(by) for identity in identities] for identities in part.within]
     label = part.view.observer.label
     position = by.index(label) if label else -1
@@ -260,11 +261,13 @@ def _placer(part: Part, query: TrafficQuery, by: Sequence[str]) -> Placer:
 
     def place(values: tuple[str, ...]) -> Place | None:
         resource = next((ref for read in resources if (ref := read(values)) is not None), None)
-        if resource is None or not _wanted(resource, query):
+        if resource is None or not _wanted(resource, part) or any(read(values) is not None for read in apart):
             return None
         peer = EVERYTHING
         if query.edges:
             peer = next((ref for read in peers if (ref := read(values)) is not None), UNKNOWN)
+            if part.named and peer is UNKNOWN:
+                return None
             if any(want and want != have for want, have in zip(query.peer[1:], peer[1:], strict=True)):
                 return None
         observed = sides.get(values[position]) if label else fixed
@@ -276,9 +279,9 @@ def _placer(part: Part, query: TrafficQuery, by: Sequence[str]) -> Placer:
     return place
 
 
-def _wanted(resource: ResourceRef, query: TrafficQuery) -> bool:
+def _wanted(resource: ResourceRef, part: Part) -> bool:
     if resource.kind == JOINED_SERVICE:
-        return any(_wanted(parting, query) for parting in partings(resource))
-    if query.name and resource.name != query.name:
+        return any(_wanted(parting, part) for parting in partings(resource))
+    if part.name and resource.name != part.name:
         return False
-    return not query.namespace or not resource.namespace or resource.namespace == query.namespace
+    return not part.namespace or not resource.namespace or resource.namespace == part.namespace

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
 from functools import reduce
 from itertools import chain
 
@@ -16,78 +15,16 @@ from backends.dialects.dialect import Dialect, View
 from backends.dialects.expression import quote
 from backends.dialects.identity import HOST, Identity
 from backends.dialects.matcher import Comparison, Matcher, equal, one_of
+from backends.dialects.nameless import among, identities_apart, left_unnamed, members_of
+from backends.dialects.part import Part, Read, Reading
 from metrics_api import ANY_WORKLOAD, WORKLOAD_KINDS, Direction, Side, TrafficQuery
 
-__all__ = ["COARSE", "Part", "Read", "Reading", "by_caller", "omissions", "plan", "refusal", "seen_by_callers"]
+__all__ = ["COARSE", "by_caller", "peer_kinds", "plan", "refusal", "seen_by_callers", "unnamed_peers"]
 
 _PEERS_WHEN_UNNAMED = ("Service", HOST)
 COARSE = ("Namespace", "Node", "Service")
 """Kinds that stand for several workloads: each observer, and each dialect, may know another part of one."""
 _BOTH = (Side.SERVER, Side.CLIENT)
-
-
-class Reading(Enum):
-    """What a read yields per row: the increase of a counter, of a histogram, or of the sum of a histogram's observations."""
-
-    COUNTER = "counter"
-    HISTOGRAM = "histogram"
-    SUM = "sum"
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """One read: the increase over the window of ``metrics`` whose series satisfy ``matchers``, summed by the labels ``by``.
-
-    Several counters are added. A histogram is named without ``_bucket`` or ``_sum``, and ``unit`` is the factor from its unit to seconds,
-    in which both it and its sum are given.
-    """
-
-    reading: Reading
-    metrics: tuple[str, ...]
-    matchers: tuple[Matcher, ...]
-    by: tuple[str, ...]
-    unit: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One view asked for one direction: the reads, and how to name the two ends of their rows.
-
-    ``resource`` are the identities of the end the question is about, ``peer`` those of the other end (empty for totals).
-    ``sides`` are the observers: the value of the view's label, the side, and how much it is trusted, less being better; ``partial`` are the
-    trusts of those that callers may pass by.
-    ``by`` are the labels of the ends, which every read begins with. ``corrections`` are in the order of the view's.
-    ``within`` are the identities of the workloads, of either end, that a coarser resource
-    or peer (a namespace, a node, a service) is added up from: which observer counts, and which failures were counted already, can only
-    be told of a workload. ``strands`` says that they are those of the callee, of the caller and of the service that was called, each of
-    them empty if not needed, because observers are chosen for each of these; ``callers`` that a total is told apart by caller for it.
-    ``bare`` says that latencies are left for :func:`seen_by_callers`.
-    """
-
-    view: View
-    direction: Direction
-    resource: tuple[Identity, ...]
-    peer: tuple[Identity, ...]
-    sides: tuple[tuple[str, Side, int], ...]
-    by: tuple[str, ...]
-    requests: Read
-    latencies: tuple[Read, ...]
-    corrections: tuple[Read, ...]
-    sums: tuple[Read, ...] = ()
-    within: tuple[tuple[Identity, ...], ...] = ()
-    strands: bool = False
-    callers: bool = False
-    bare: bool = False
-
-    @property
-    def reads(self) -> tuple[Read, ...]:
-        """Every read of the part."""
-        return (self.requests, *self.latencies, *self.sums, *self.corrections)
-
-    @property
-    def partial(self) -> frozenset[int]:
-        """The trusts of observers that callers may pass by."""
-        return frozenset(trust for value, _, trust in self.sides if value in self.view.observer.partial)
 
 
 def plan(dialect: Dialect, query: TrafficQuery) -> list[list[Part]]:
@@ -159,14 +96,6 @@ def refusal(dialect: Dialect, query: TrafficQuery) -> str | None:
     return f"dialect {dialect.name} has no series that tell {what}{side}"
 
 
-def omissions(dialect: Dialect, query: TrafficQuery) -> tuple[str, ...]:
-    """What an answer to ``query`` lacks whatever the traffic is: of edges in both directions, the one the dialect cannot tell."""
-    if not query.edges or query.direction is not None:
-        return ()
-    halves = (refusal(dialect, replace(query, direction=direction)) for direction in Direction)
-    return tuple(half for half in halves if half is not None)
-
-
 def _parts(
     dialect: Dialect,
     query: TrafficQuery,
@@ -192,14 +121,35 @@ def _parts(
             if side in sides and side in among
         )
         if resource and observed and (peer if query.edges else not view.partial):
-            part = _part(view, query, direction, _ends(view, query, direction, resource, peer, callers=callers), observed)
+            apart = identities_apart(dialect, view, query.apart_from, source=direction is Direction.TO)
+            if query.apart_from and not left_unnamed(apart)[0]:
+                # Without labels that such series lack, they cannot be told from all others.
+                continue
+            named = _ends(view, query, direction, resource, peer, callers=callers)
+            part = _part(view, query, direction, replace(named, apart=apart), observed)
             # Two views may read the very same series for this question: once is enough.
             if not any(_repeats(part, earlier) for earlier in planned):
                 planned.append(part)
+    planned = [replace(part, named=True) if _told_elsewhere(part, planned, query) else part for part in planned]
     observers = [side for part in planned for _, side, _ in part.sides if part.view.requests]
     if callers or len(set(observers)) < len(observers):
         return planned
-    return [part if any(item.overlap for item in part.view.corrections) else _whole(part, query) for part in planned]
+    return [part if any(item.overlap for item in part.view.corrections) else _whole(dialect, part, query) for part in planned]
+
+
+def _told_elsewhere(part: Part, parts: Sequence[Part], query: TrafficQuery) -> bool:
+    """Whether a peer that this part has no name for is one that another part, which reads all its series, names by a member."""
+    kinds = peer_kinds(query)
+    sides = {side for _, side, _ in part.sides}
+    if not query.edges or not any(identity.names(kind) for identity in part.peer for kind in kinds):
+        return False
+    return any(
+        other.view.counters == part.view.counters
+        and sides <= {side for _, side, _ in other.sides}
+        and members_of(other.peer, query.peer_members)
+        for other in parts
+        if other is not part and not any(identity.names(kind) for identity in other.peer for kind in kinds)
+    )
 
 
 def _repeats(part: Part, earlier: Part) -> bool:
@@ -250,11 +200,13 @@ def _asked(identity: Identity, kinds: Sequence[str]) -> bool:
 
 def _peers(identities: Sequence[Identity], query: TrafficQuery) -> tuple[Identity, ...]:
     """The identities of a peer at the level asked for, then those that at least name it; empty when the level cannot be told."""
-    level = query.peer_kind or (query.kinds[0] if query.kinds[0] in ("Namespace", "Node", "Pod") else ANY_WORKLOAD)
+    level = query.peer_level
     if level == ANY_WORKLOAD:
-        wanted = [identity for identity in identities if _asked(identity, WORKLOAD_KINDS)]
+        wanted = [identity for identity in identities if _asked(identity, WORKLOAD_KINDS)] or members_of(
+            identities, query.peer_members
+        )
     else:
-        wanted = [identity for identity in identities if _asked(identity, (level,))]
+        wanted = [identity for identity in identities if _asked(identity, (level,))] or members_of(identities, query.peer_members)
         if not wanted and query.peer_kind:
             # A constant end (an unmeshed caller) belongs to every level.
             return tuple(identity for identity in identities if identity.kind == HOST and not identity.labels)
@@ -271,6 +223,32 @@ def _peers(identities: Sequence[Identity], query: TrafficQuery) -> tuple[Identit
     return tuple(wanted + rest)
 
 
+def peer_kinds(query: TrafficQuery) -> tuple[str, ...]:
+    """The kinds of peers at the level they are wanted at."""
+    level = query.peer_level
+    return (*WORKLOAD_KINDS, ANY_WORKLOAD) if level == ANY_WORKLOAD else (level,)
+
+
+def unnamed_peers(dialect: Dialect, query: TrafficQuery, parts: Sequence[Part]) -> tuple[list[Part], list[Part]]:
+    """The parts whose rows may have a peer that only a member names: without those rows, and a part for each that tells them by it."""
+    kinds = peer_kinds(query)
+    known: list[Part] = []
+    others: list[Part] = []
+    for part in parts:
+        view, direction = part.view, part.direction
+        by_level = tuple(identity for identity in part.peer if any(map(identity.names, kinds)))
+        members = members_of(view.destination if direction is Direction.TO else view.source, query.peer_members)
+        if not by_level or not members or members[0] in part.peer:
+            known.append(part)
+            continue
+        rest = tuple(identity for identity in part.peer if identity not in by_level)
+        ends = _ends(view, query, direction, part.resource, (*members, *rest), callers=part.callers)
+        apart = identities_apart(dialect, view, query.apart_from, source=direction is Direction.TO)
+        others.append(_part(view, query, direction, replace(ends, apart=(*apart, *by_level)), part.sides))
+        known.append(replace(part, peer=by_level, named=True))
+    return (known, others) if others else ([], [])
+
+
 @dataclass(frozen=True, slots=True)
 class _Ends:
     """The identities of both ends, and of what is within them: workloads, or strands of the traffic."""
@@ -280,6 +258,7 @@ class _Ends:
     within: tuple[tuple[Identity, ...], ...] = ()
     strands: bool = False
     callers: bool = False
+    apart: tuple[Identity, ...] = ()
 
 
 def _ends(
@@ -316,9 +295,11 @@ def _workloads(end: Sequence[Identity]) -> tuple[Identity, ...]:
 
 
 def _part(view: View, query: TrafficQuery, direction: Direction, ends: _Ends, sides: tuple[tuple[str, Side, int], ...]) -> Part:
-    named = (*ends.resource, *ends.peer, *chain.from_iterable(ends.within))
+    lacking, apart = left_unnamed(ends.apart)
+    named = (*ends.resource, *ends.peer, *chain.from_iterable(ends.within), *apart)
     labels = dict.fromkeys(label for identity in named for label in identity.labels)
-    matchers = [*view.match, *_narrow(ends.resource, query.namespace, query.name)]
+    matchers = [*view.match, *_narrow(ends.resource, query.namespace, query.name), *among(ends.resource, query.narrowing)]
+    matchers += lacking
     if view.observer.label:
         labels[view.observer.label] = None
         matchers.append(one_of(view.observer.label, [value for value, _, _ in sides]))
@@ -339,12 +320,16 @@ def _part(view: View, query: TrafficQuery, direction: Direction, ends: _Ends, si
         within=ends.within,
         strands=ends.strands,
         callers=ends.callers,
+        apart=apart,
+        namespace=query.namespace,
+        name=query.name,
     )
 
 
-def _whole(part: Part, query: TrafficQuery) -> Part:
+def _whole(dialect: Dialect, part: Part, query: TrafficQuery) -> Part:
     """The part without the workloads within."""
-    return _part(part.view, query, part.direction, _Ends(part.resource, part.peer), part.sides)
+    apart = identities_apart(dialect, part.view, query.apart_from, source=part.direction is Direction.TO)
+    return _part(part.view, query, part.direction, _Ends(part.resource, part.peer, apart=apart), part.sides)
 
 
 def _narrow(identities: Sequence[Identity], namespace: str, name: str) -> list[Matcher]:

@@ -11,7 +11,7 @@ from backends.dialects.identity import Identity
 from backends.dialects.matcher import Matcher
 from backends.dialects.plan import plan, refusal
 from backends.dialects.renaming import labels_of
-from metrics_api import ANY_WORKLOAD, RESOURCE_TYPES, WORKLOAD_KINDS, Direction, TrafficQuery, Window
+from metrics_api import ANY_WORKLOAD, RESOURCE_TYPES, SPLIT_KINDS, WORKLOAD_KINDS, Direction, TrafficQuery, Window
 
 __all__ = ["ROWS", "can_answer", "reference", "support_table"]
 
@@ -21,9 +21,11 @@ ROWS = {
     "namespaces": "Namespace",
     "services": "Service",
     "nodes": "Node",
-    "trafficsplits": "TrafficSplit",
 }
 """The columns of the support table, and the kind that each is about; Deployments stand for all workloads."""
+
+_WORKED_OUT = frozenset({"CronJob", *SPLIT_KINDS})
+"""Kinds that hardly a mesh names: the server adds them up from pods, or from Services."""
 
 _HEAD = """\
 # Dialect reference
@@ -33,7 +35,8 @@ run it again. What the words mean is told in [dialects.md](dialects.md), how to 
 [configuration.md](configuration.md#overrides).
 
 `received` is the traffic a resource received in total, `to` its edges to callees, `from` its edges from callers. Each cell names the
-side that observes; with two of them the second gives the rows that the first does not have.
+side that observes; with two of them the second gives the rows that the first does not have. It is about what the series themselves
+name: in a cluster, the server adds up from pods whatever else is asked for ([ownership.md](ownership.md)).
 """
 
 _WAYS: tuple[tuple[str, Direction | None], ...] = (("received", None), ("to", Direction.TO), ("from", Direction.FROM))
@@ -95,6 +98,8 @@ def _answers(dialect: Dialect) -> Iterator[str]:
     rows: dict[tuple[str, ...], list[str]] = {}
     reasons: dict[str, list[str]] = {}
     for row in RESOURCE_TYPES:
+        if row.kind in _WORKED_OUT and not any(can_answer(dialect, row.kind, direction) for _, direction in _WAYS):
+            continue
         cells = tuple(_sides(dialect, _query(row.kind, direction)) for _, direction in _WAYS)
         rows.setdefault(cells, []).append(row.kind)
         for word, direction in _WAYS:

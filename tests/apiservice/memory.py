@@ -25,6 +25,7 @@ from apiservice.runner import Runner
 from apiservice.serving import SERVER_LIMITS
 from apiservice.standalone import AllowAll, Everyone
 from apiservice.telemetry import Telemetry
+from apiservice.visibility import PeerPolicy
 from metrics_api import Direction, Edge, Extra, NotFound, ResourceRef, Side, TrafficMetrics, Window, row_name
 
 INSTANT = 1_795_300_000
@@ -161,6 +162,7 @@ async def serving(
     health: Health | None = None,
     telemetry: Telemetry | None = None,
     pager: Pager | None = None,
+    peers: PeerPolicy | None = None,
     bounds: Bounds = Bounds(),  # noqa: B008 - frozen
 ) -> AsyncIterator[TestServer]:
     """The whole application on a free port of the loopback; without a ``door`` it is open as in standalone mode."""
@@ -173,6 +175,7 @@ async def serving(
         health=health,
         telemetry=telemetry,
         pager=pager,
+        peers=peers,
     )
     async with _Server(app, bounds) as server:
         yield server

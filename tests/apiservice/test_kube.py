@@ -367,6 +367,15 @@ async def test_a_watch_that_is_not_even_answered_is_given_up(kube: KubeDouble) -
             await watched(client)
 
 
+async def test_a_watch_that_goes_silent_when_it_should_have_ended_is_given_up(kube: KubeDouble) -> None:
+    async with (
+        KubeClient.connect(str(kube.kubeconfig), call_timeout=0.2) as client,
+        client.watching(CONFIG_MAPS, CONFIG, 0.1) as events,
+    ):
+        with pytest.raises(KubeError, match="did not answer within"):
+            await anext(events)
+
+
 async def test_a_watch_goes_on_with_credentials_that_were_replaced(kube: KubeDouble) -> None:
     clock = ManualClock()
     async with KubeClient.connect(str(kube.kubeconfig), clock=clock.monotonic) as client:

@@ -69,7 +69,7 @@ async def test_what_has_connections_alone_is_null_and_kubectl_says_why(kubectl: 
 
 
 async def test_what_no_mesh_in_the_store_can_tell_is_refused_with_both_reasons(kubectl: Kubectl):
-    got = await kubectl("get", "trafficsplits.metrics.smi-spec.io", "-A", "--field-selector", THEN)
+    got = await kubectl("get", "cronjobs.metrics.smi-spec.io", "-A", "--field-selector", THEN)
     assert got.code == 1
     assert "dialect istio" in got.err
     assert "dialect linkerd" in got.err

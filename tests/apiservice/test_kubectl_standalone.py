@@ -202,7 +202,7 @@ async def test_api_resources(kubectl: Kubectl) -> None:
     ]
     assert found["deployments"] == ["metrics.smi-spec.io/v1alpha1", "true", "DeploymentTrafficMetrics", "get,list,watch"]
     assert found["namespaces"][1] == "false"
-    assert len(found) == 13
+    assert len(found) == 16
 
 
 async def test_describe(kubectl: Kubectl) -> None:

@@ -17,7 +17,17 @@ from tests.doubles.mesh_facts import WORKLOADS
 from tests.doubles.meshes import Mesh
 from tests.doubles.stores import command, prometheus, victoria_metrics
 
-__all__ = ["INSTANT", "STEP", "Series", "apart", "backfilled_prometheus", "backfilled_victoria_metrics", "exposition", "series"]
+__all__ = [
+    "INSTANT",
+    "STEP",
+    "Series",
+    "apart",
+    "backfilled_prometheus",
+    "backfilled_victoria_metrics",
+    "exposition",
+    "prometheus_of",
+    "series",
+]
 
 INSTANT = 1_600_000_020
 """Unix seconds of the last samples: a multiple of a minute, so that refreshes of any usual length end there."""
@@ -92,8 +102,18 @@ def _instants() -> list[int]:
 @contextmanager
 def backfilled_prometheus(directory: Path, kept: Series, instants: Sequence[int] = ()) -> Iterator[str]:
     """The URL of a Prometheus that keeps samples of these series, and scrapes nothing."""
+    with prometheus_of(directory, exposition(kept, instants or _instants())) as url:
+        yield url
+
+
+@contextmanager
+def prometheus_of(directory: Path, samples: str) -> Iterator[str]:
+    """The URL of a Prometheus that keeps these samples, written as OpenMetrics has them, and scrapes nothing.
+
+    Some may be of the future: they are found when their time has come.
+    """
     text = directory / "samples.om"
-    text.write_text(exposition(kept, instants or _instants()), encoding="utf-8")
+    text.write_text(samples, encoding="utf-8")
     blocks = [command("promtool"), "tsdb", "create-blocks-from", "openmetrics", "--quiet", str(text), str(directory / "tsdb")]
     subprocess.run(blocks, check=True, capture_output=True)
     text.unlink()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter, defaultdict, deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,6 +43,7 @@ class KubeDouble:
     ``objects``: documents by path. ``tokens``: the ``status.user`` of each valid token. ``allows``: the access rule, on the ``spec`` of a
     review. ``access_status``: a whole ``status`` to answer instead. ``failures``: answers for a path, used up one by one.
     ``gate``: answers wait until it is set. ``credential``: the bearer token callers must show. ``watchers``: the watches open.
+    ``handlers``: who answers for a path instead.
     """
 
     def __init__(self, authority: Authority) -> None:
@@ -62,6 +63,7 @@ class KubeDouble:
         self.asked: list[dict[str, Any]] = []
         self.queries: list[dict[str, str]] = []
         self.accepted: list[str] = []
+        self.handlers: dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]] = {}
         self.watchers: list[asyncio.Queue[bytes | None]] = []
         self.kubeconfig = Path()
         self.url = ""
@@ -135,6 +137,8 @@ class KubeDouble:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if (scheme.lower(), token) != ("bearer", self.credential):
             return _failed(request, Failure(401, "Unauthorized"))
+        if path in self.handlers:
+            return await self.handlers[path](request)
         if request.query.get("watch") == "true":
             return await self._watched(request)
         if path == CONFIG_MAPS:

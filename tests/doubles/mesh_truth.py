@@ -12,7 +12,7 @@ from itertools import product
 
 from metrics_api import JOINED_SERVICE, ResourceRef
 from tests.doubles.mesh_facts import FLOWS, Pod, Workload
-from tests.doubles.meshes import CALLERS, NOBODY, TOTAL, WORKLOAD_KINDS, Mesh, Seen
+from tests.doubles.meshes import CALLERS, NOBODY, ROUTE_KINDS, TO, TOTAL, WORKLOAD_KINDS, Mesh, Seen
 
 __all__ = ["EVERYBODY", "NOBODY", "Asked", "Key", "Truth", "refused", "rows"]
 
@@ -64,7 +64,13 @@ def refused(mesh: Mesh, asked: Asked) -> bool:
         ways = [CALLERS] if asked.side == "client" else [TOTAL]
     else:
         ways = [asked.direction] if asked.direction else ["to", "from"]
-    return all(kind in mesh.never[way] for way in ways for kind in asked.kinds)
+    return all(_untold(mesh, kind, way) for way in ways for kind in asked.kinds)
+
+
+def _untold(mesh: Mesh, kind: str, way: str) -> bool:
+    if kind in ROUTE_KINDS:
+        return way != TO or not mesh.routes
+    return kind in mesh.never[way]
 
 
 def rows(mesh: Mesh, asked: Asked) -> dict[Key, Truth]:

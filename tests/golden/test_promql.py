@@ -14,14 +14,27 @@ from pathlib import Path
 
 import pytest
 
-from backends.dialects import Part, Read, builtin_dialects, by_caller, load_dialect, plan, refusal, seen_by_callers
+from backends.dialects import (
+    Dialect,
+    Part,
+    Read,
+    builtin_dialects,
+    by_caller,
+    load_dialect,
+    plan,
+    questions,
+    refusal,
+    seen_by_callers,
+)
+from backends.dialects.plan import unnamed_peers
 from backends.prometheus.promql import HistogramForm, query_of
-from metrics_api import Direction, Side, TrafficQuery, Window
+from metrics_api import ANY_WORKLOAD, Direction, Side, TrafficQuery, Window
 from tests.doubles.stores import parse_errors
 
 _DIRECTORY = Path(__file__).parent / "promql"
 _UPDATE = os.environ.get("TRAFFICMETRICS_UPDATE_GOLDENS") == "1"
 _MINUTE = Window(60)
+_MEMBERS = ("Pod", ANY_WORKLOAD)
 
 _QUESTIONS: dict[str, TrafficQuery] = {
     "Received by each Deployment": TrafficQuery(("Deployment",), _MINUTE, 0),
@@ -31,6 +44,16 @@ _QUESTIONS: dict[str, TrafficQuery] = {
     "Edges of Deployment web in shop": TrafficQuery(("Deployment",), _MINUTE, 0, "shop", "web", edges=True),
     "Edges from Pods to their callees": TrafficQuery(("Pod",), _MINUTE, 0, edges=True, direction=Direction.TO),
     "Edges between Namespaces": TrafficQuery(("Namespace",), _MINUTE, 0, edges=True),
+    "Sent to each Service by HTTPRoute web in shop": TrafficQuery(
+        ("HTTPRoute",), _MINUTE, 0, "shop", "web", edges=True, direction=Direction.TO, side=Side.CLIENT, peer_kind="Service"
+    ),
+    "Received by each Deployment, where members are added up": TrafficQuery(("Deployment",), _MINUTE, 0, members=_MEMBERS),
+    "Received by CronJob report in shop, out of its members": TrafficQuery(
+        ("CronJob",), _MINUTE, 0, "shop", "report", members=_MEMBERS, narrowing=("report-1-",)
+    ),
+    "Callees of Deployment web in shop, where members are added up": TrafficQuery(
+        ("Deployment",), _MINUTE, 0, "shop", "web", edges=True, direction=Direction.TO, members=_MEMBERS, peer_members=("Pod",)
+    ),
 }
 _BOTH_FORMS = "Received by StatefulSet cart in shop, with means, where histograms may be native"
 _NATIVE = TrafficQuery(("StatefulSet",), _MINUTE, 0, "shop", "cart", sums=True)
@@ -55,12 +78,21 @@ def _rendered(name: str) -> dict[str, dict[str, list[str]]]:
 def _queries(name: str, query: TrafficQuery, form: HistogramForm) -> Iterator[tuple[str, str]]:
     """PromQL and its purpose, in the order of asking; what comes with a condition is asked only if that turns out to hold."""
     dialect = load_dialect(name)
+    for asked in questions(dialect, query):
+        beside = ", of series that name no workload" if asked.apart_from else ""
+        for promql, purpose in _queries_of_one(dialect, asked, form):
+            yield promql, purpose + beside
+
+
+def _queries_of_one(dialect: Dialect, query: TrafficQuery, form: HistogramForm) -> Iterator[tuple[str, str]]:
     for number, stage in enumerate(plan(dialect, query)):
         yield from _of_stage(stage, query, form, ", if nothing was found so far" if number else "")
         if any(part.bare for part in stage):
             yield from _of_stage(seen_by_callers(dialect, query), query, form, ", if only callers saw some of it")
         if any(part.partial and not part.peer for part in stage):
             yield from _of_stage(by_caller(dialect, query), query, form, ", if an observer that callers may pass by saw some of it")
+        if query.peer_members:
+            yield from _of_stage(unnamed_peers(dialect, query, stage)[1], query, form, ", if a peer has no name of its own")
 
 
 def _of_stage(stage: Sequence[Part], query: TrafficQuery, form: HistogramForm, condition: str) -> Iterator[tuple[str, str]]:

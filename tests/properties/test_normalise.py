@@ -15,7 +15,7 @@ from metrics_api.query import Direction, Side
 from metrics_api.resources import EVERYTHING, UNKNOWN, ResourceRef, host
 from metrics_api.rollup import best_observers, roll_up
 from metrics_api.sample import Sample
-from metrics_api.table import EDGE_COLUMNS, RESOURCE_COLUMNS, cells
+from metrics_api.table import EDGE_COLUMNS, RESOURCE_COLUMNS, SPLIT_COLUMNS, SPLIT_EDGE_COLUMNS, cells
 from metrics_api.window import Window
 
 numbers = st.none() | st.floats() | st.floats(0, 1e6) | st.integers(0, 10**9).map(float)
@@ -67,11 +67,12 @@ def test_a_count_is_unknown_exactly_when_the_source_gave_no_number(sample: Sampl
 @given(samples)
 def test_every_row_can_be_shown(sample: Sample):
     [row] = normalise([sample], 0, Window(30), lambda _: {})
-    for columns in (RESOURCE_COLUMNS, EDGE_COLUMNS):
+    for columns in (RESOURCE_COLUMNS, EDGE_COLUMNS, SPLIT_COLUMNS, SPLIT_EDGE_COLUMNS):
         shown = cells(row, columns)
         assert len(shown) == len(columns)
         assert all(shown)
-        measures = shown[-9:-4]
+        first = [column.name for column in columns].index("Success")
+        measures = shown[first : first + 5]
         assert all(re.fullmatch(r"-|[0-9]+(\.[0-9]+)?(%|rps|ms|s)", cell) for cell in measures)
 
 

@@ -59,6 +59,8 @@ QUESTIONS = {
     **{f"{plural}-{way}": asked for plural, name in _ONES.items() for way, asked in _narrowed(_KINDS[plural], name).items()},
     **{f"{plural}-totals": Asked((kind,)) for plural, kind in _MORE_KINDS.items()},
     **{f"{plural}-edges": Asked((kind,), edges=True) for plural, kind in _MORE_KINDS.items()},
+    "httproutes-edges-to": Asked(("HTTPRoute",), edges=True, direction="to"),
+    "grpcroutes-edges-of-one": Asked(("GRPCRoute",), edges=True, direction="to", namespace="shop", name="by-status"),
 }
 
 

@@ -22,6 +22,7 @@ from backends.transport import Credentials
 from metrics_api import (
     EVERYTHING,
     RESOURCE_TYPES,
+    SPLIT_KINDS,
     UNKNOWN,
     BackendProtocolError,
     BackendTimeout,
@@ -266,14 +267,14 @@ def test_fault_16_every_kind_of_the_specification_is_known_and_spelt_as_in_kuber
         "StatefulSet",
         "Job",
     }
-    assert {row.kind for row in RESOURCE_TYPES} == kinds | {"TrafficSplit"}
+    assert {row.kind for row in RESOURCE_TYPES} == kinds | {"CronJob", *SPLIT_KINDS}
     for old in ("Daemonset", "Statefulset"):
         found = type_of_kind(old)
         assert found is not None
         assert found.kind in kinds
     for mesh in builtin_dialects():
-        views = load_dialect(mesh).views
-        assert {identity.kind for view in views for identity in (*view.source, *view.destination)} <= kinds | {"Workload", "Host"}
+        ends = [end for view in load_dialect(mesh).views for end in (view.source, view.destination)]
+        assert {identity.kind for end in ends for identity in end} <= kinds | {*SPLIT_KINDS, "Workload", "Host"}
 
 
 @pytest.mark.real

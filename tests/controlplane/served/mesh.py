@@ -30,6 +30,7 @@ __all__ = [
     "Truth",
     "exchanged",
     "received",
+    "sent",
     "serve_mesh",
 ]
 
@@ -121,6 +122,11 @@ def received(namespace: str, owner: str = "", *, pod: str = "", meshed: bool = F
 def exchanged(caller: str, callee: str) -> Truth:
     """The truth about what one workload sent another, both written ``shop/web``; an empty caller is the world outside."""
     return _truth(flow for flow in FLOWS if _written(flow.caller) == caller and _written(flow.callee) == callee)
+
+
+def sent(caller: str) -> Truth:
+    """The truth about everything that a workload sent, written ``shop/web``."""
+    return _truth(flow for flow in FLOWS if _written(flow.caller) == caller)
 
 
 def _written(pod: Pod | None) -> str:

@@ -32,8 +32,12 @@ MEASURED = {
     "statefulsets": (True, "StatefulSet"),
     "jobs": (True, "Job"),
     "trafficsplits": (True, "TrafficSplit"),
+    "cronjobs": (True, "CronJob"),
+    "httproutes": (True, "HTTPRoute"),
+    "grpcroutes": (True, "GRPCRoute"),
 }
-"""The resources of the specification: whether they are in namespaces, and their kinds."""
+"""The resources of the specification, and those beyond it: whether they are in namespaces, and their kinds."""
+SPLITS = ("trafficsplits", "httproutes", "grpcroutes")
 MEASURED_KINDS = [f"{kind}TrafficMetrics" for _, kind in MEASURED.values()]
 DOCUMENT = f"/openapi/v3{GV}"
 V2 = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
@@ -86,7 +90,10 @@ async def test_the_legacy_list_names_every_resource_and_verb(api: Api):
     document = await api.raw("")
     assert (document["kind"], document["groupVersion"]) == ("APIResourceList", GROUP_VERSION)
     found = {row["name"]: (row["namespaced"], row["kind"], row["verbs"]) for row in document["resources"]}
-    kinds = {plural: (scoped, f"{kind}TrafficMetrics", READ) for plural, (scoped, kind) in MEASURED.items()}
+    kinds = {
+        plural: (scoped, f"{kind}TrafficMetrics", [verb for verb in READ if verb != "watch" or plural not in SPLITS])
+        for plural, (scoped, kind) in MEASURED.items()
+    }
     edges = {f"{plural}/edges": (scoped, "TrafficMetricsList", ["get"]) for plural, (scoped, _) in MEASURED.items()}
     others = {"edges": (True, "EdgeTrafficMetrics", ["list"]), "trafficmetrics": (True, "TrafficMetrics", READ)}
     assert found == kinds | edges | others

@@ -105,8 +105,7 @@ async def test_a_new_object_is_found_within_seconds(api: Api):
 @pytest.mark.parametrize(
     ("resource", "why"),
     [
-        pytest.param("nodes", "Linkerd's scrape jobs add no node label", id="nodes"),
-        pytest.param("trafficsplits", "the apex of a split is not in the series", id="trafficsplits"),
+        pytest.param("trafficsplits", "trafficsplits.split.smi-spec.io are not installed in this cluster", id="trafficsplits"),
     ],
 )
 async def test_what_the_mesh_cannot_tell_is_said(api: Api, resource: str, why: str):

@@ -188,7 +188,8 @@ async def test_readiness_is_made_of_these_checks(api: Api):
     reply = await api.direct("/readyz?verbose")
     assert reply.status == 200
     assert reply.body.decode() == (
-        "[+]ping ok\n[+]configmap-synced ok\n[+]serving-cert ok\n[+]source-mesh ok\n[+]shutdown ok\nreadyz check passed\n"
+        "[+]ping ok\n[+]configmap-synced ok\n[+]inventory-synced ok\n[+]serving-cert ok\n[+]source-mesh ok\n[+]shutdown ok\n"
+        "readyz check passed\n"
     )
     assert (reply.headers["Content-Type"], reply.headers["X-Content-Type-Options"]) == ("text/plain; charset=utf-8", "nosniff")
     assert (await api.direct("/livez?verbose")).body == b"[+]ping ok\nlivez check passed\n"

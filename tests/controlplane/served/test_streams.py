@@ -20,6 +20,7 @@ pytestmark = pytest.mark.real
 
 SHOP = f"{GV}/namespaces/shop/deployments"
 STREAMING = "watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
+SPLITS = ("trafficsplits", "httproutes", "grpcroutes")
 ADDED = [("ADDED", "api"), ("ADDED", "web")]
 TABLE = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
 PROXIED = pytest.mark.parametrize("proxied", [True, False], ids=["proxied", "direct"])
@@ -133,11 +134,12 @@ async def test_a_stream_of_contradictions_is_invalid(api: Api, query: str, cause
 @PROXIED
 async def test_what_cannot_be_watched_does_not_say_that_it_can(api: Api, *, proxied: bool):
     verbs = {row["name"]: row["verbs"] for row in (await api.raw(""))["resources"]}
-    assert [name for name in verbs if "/" not in name and "watch" not in verbs[name]] == ["edges"]
-    reply = await asked(api, f"{GV}/namespaces/shop/edges?watch=true", proxied=proxied)
-    assert (reply.status, reply.document["reason"]) == (405, "MethodNotAllowed")
-    assert 'watch is not supported on resources of kind "edges.metrics.smi-spec.io"' in reply.document["message"]
-    assert reply.headers["Allow"]
+    assert [name for name in verbs if "/" not in name and "watch" not in verbs[name]] == [*SPLITS, "edges"]
+    for plural in (*SPLITS, "edges"):
+        reply = await asked(api, f"{GV}/namespaces/shop/{plural}?watch=true", proxied=proxied)
+        assert (reply.status, reply.document["reason"]) == (405, "MethodNotAllowed")
+        assert f'watch is not supported on resources of kind "{plural}.metrics.smi-spec.io"' in reply.document["message"]
+        assert reply.headers["Allow"]
 
 
 @PROXIED

@@ -25,13 +25,16 @@ from metrics_api import ResourceRef
 from tests.doubles.mesh_facts import External, Flow, Latency, Orphan, Outcome, Outside, Pod, Result, Workload
 from tests.doubles.mesh_series import Row
 
-__all__ = ["CALLERS", "EVERY_KIND", "FROM", "NOBODY", "TO", "TOTAL", "WORKLOAD_KINDS", "Mesh", "Seen", "of_kind"]
+__all__ = ["CALLERS", "EVERY_KIND", "FROM", "NOBODY", "ROUTE_KINDS", "TO", "TOTAL", "WORKLOAD_KINDS", "Mesh", "Seen", "of_kind"]
 
 WORKLOAD_KINDS = ("Deployment", "StatefulSet", "DaemonSet", "Job", "ReplicaSet", "ReplicationController")
 """Kinds of the workloads of the fleet."""
 
 EVERY_KIND = frozenset({"Namespace", "Node", "Pod", "Service", *WORKLOAD_KINDS})
 """Kinds that the truth is asked about."""
+
+ROUTE_KINDS = frozenset({"HTTPRoute", "GRPCRoute"})
+"""Kinds that it is asked about in one way: whom callers reached by one."""
 
 NOBODY = ResourceRef("", "", "unknown")
 """A peer of whom nothing is known."""
@@ -71,8 +74,8 @@ class Mesh(ABC):
     ``extra`` are workloads beside those of the fleet that expose something. ``scraped`` says that the mesh's own proxies expose these
     series, and ``scrape_labels`` no more than a configuration of scraping can add, so that the scrape source can read them.
     ``never`` holds, by the way of asking (:data:`TOTAL` and so on), the kinds for which the mesh has no answer whatever the traffic is.
-    ``kindless_callees``: callers name a workload they call without its kind, and the callee's own series with it; then callers' rows
-    for workloads are of use only when no callee reported anything.
+    ``routes`` says that callers name the route by which they called. ``kindless_callees``: callers name a workload they call without its
+    kind, and the callee's own series with it; then callers' rows for workloads are of use only when no callee reported anything.
     """
 
     name: ClassVar[str]
@@ -80,6 +83,7 @@ class Mesh(ABC):
     extra: ClassVar[tuple[Workload, ...]] = ()
     scraped: ClassVar[bool] = True
     never: ClassVar[Mapping[str, frozenset[str]]]
+    routes: ClassVar[bool] = False
     kindless_callees: ClassVar[bool] = False
 
     @abstractmethod

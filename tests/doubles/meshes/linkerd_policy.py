@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from metrics_api import ResourceRef
-from tests.doubles.mesh_facts import FLOWS, External, Flow, Latency, Orphan, Pod, Result, Workload
+from tests.doubles.mesh_facts import API, FLOWS, LEDGER_WEB, PAY, RELIC, External, Flow, Latency, Orphan, Pod, Result, Workload
 from tests.doubles.mesh_series import Row, counter, histogram
-from tests.doubles.meshes import CALLERS, EVERY_KIND, FROM, NOBODY, TO, TOTAL, WORKLOAD_KINDS, Mesh, Seen, of_kind
+from tests.doubles.meshes import CALLERS, EVERY_KIND, FROM, NOBODY, ROUTE_KINDS, TO, TOTAL, WORKLOAD_KINDS, Mesh, Seen, of_kind
 from tests.doubles.meshes.linkerd import Linkerd
 
 __all__ = ["LinkerdPolicy"]
@@ -32,6 +32,17 @@ _PROBES = 900.0
 _WORDS = {0: "OK", 5: "NOT_FOUND", 13: "INTERNAL", 14: "UNAVAILABLE"}
 """gRPC statuses as the outbound proxy writes them; the inbound one writes their numbers."""
 
+_GATEWAY_API = "gateway.networking.k8s.io"
+_ROUTES = {
+    (API, "http"): (_GATEWAY_API, "HTTPRoute", "shop", "canary"),
+    # Of whoever calls from the namespace of the route.
+    (LEDGER_WEB, "http"): (_GATEWAY_API, "HTTPRoute", "shop", "abroad"),
+    (PAY, "grpc"): (_GATEWAY_API, "GRPCRoute", "shop", "by-status"),
+    # Linkerd's own sort of HTTPRoute, which may have the name of one of the Gateway API.
+    (RELIC, "http"): ("policy.linkerd.io", "HTTPRoute", "shop", "canary"),
+}
+"""The routes by which requests reach a workload, as group, kind, namespace and name; the default one leads to all others."""
+
 _CALLEES = frozenset({"Namespace", "Service"})
 
 
@@ -40,6 +51,7 @@ class LinkerdPolicy(Mesh):
 
     name = "linkerd-policy"
     bounds = tuple(map(float, BOUNDS))
+    routes = True
     # No label names a node, a Service is told by callers alone, and a callee's series name no caller.
     never: ClassVar = {
         TOTAL: frozenset({"Node"}),
@@ -71,6 +83,8 @@ class LinkerdPolicy(Mesh):
     def named(self, seen: Seen, which: str, kind: str, *, only: bool) -> ResourceRef | None:
         """The reporting proxy by its own labels; whom it called by the Service alone."""
         thing, pod = seen.end(which)
+        if kind in ROUTE_KINDS:
+            return _route_named(seen, kind) if which == seen.side == "client" else None
         if not isinstance(thing, Workload | Orphan):
             return None
         if seen.side != which:
@@ -114,15 +128,30 @@ def _outbound(flow: Flow, pod: Pod) -> Iterator[Row]:
             continue
         kind = "http" if result.grpc is None else "grpc"
         parent = _object("parent", flow.server, "8080" if kind == "http" else "9090")
-        labels = {**parent, **_route("default"), "route_namespace": "", **_object("backend", flow.server, parent["parent_port"])}
+        route = _route_to(flow, kind)
+        labels = {**parent, **route, **_object("backend", flow.server, parent["parent_port"])}
         status = _status(result, kind)
         amount = rate * pod.share
         name = f"outbound_{kind}_route_backend"
         yield counter(f"{name}_response_statuses_total", {**labels, **status}, amount)
         yield counter(f"{name}_requests_total", labels, amount * 1.5)
         # What the route answered: an attempt more or less, so no count of it may get into a row.
-        yield counter(f"outbound_{kind}_route_request_statuses_total", {**parent, **_route("default"), **status}, amount * 1.3)
+        yield counter(f"outbound_{kind}_route_request_statuses_total", {**parent, **route, **status}, amount * 1.3)
         yield from _durations(name, labels, amount, flow.at_client, fine="response")
+
+
+def _route_to(flow: Flow, kind: str) -> dict[str, str]:
+    if not isinstance(flow.server, Workload) or (flow.server, kind) not in _ROUTES:
+        return {**_route("default"), "route_namespace": ""}
+    return dict(zip(("route_group", "route_kind", "route_namespace", "route_name"), _ROUTES[flow.server, kind], strict=True))
+
+
+def _route_named(seen: Seen, kind: str) -> ResourceRef | None:
+    """The route of this kind by which the requests went, as the Gateway API has it."""
+    labels = _route_to(seen.flow, "http" if seen.result.grpc is None else "grpc")
+    if (labels["route_group"], labels["route_kind"]) != (_GATEWAY_API, kind):
+        return None
+    return ResourceRef(kind, labels["route_namespace"], labels["route_name"])
 
 
 def _durations(prefix: str, labels: dict[str, str], amount: float, latency: Latency, *, fine: str) -> Iterator[Row]:

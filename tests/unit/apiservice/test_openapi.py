@@ -15,7 +15,7 @@ from openapi_spec_validator import OpenAPIV2SpecValidator, OpenAPIV30SpecValidat
 from apiservice.catalog import SERVED
 from apiservice.negotiate import NotAcceptable
 from apiservice.openapi import OpenAPI, document_v2, document_v3
-from metrics_api import Edge, ResourceRef, TrafficMetrics, Window, list_wire
+from metrics_api import Edge, ResourceRef, SplitBackend, TrafficMetrics, Window, list_wire
 
 KINDS = [row.kind for row in SERVED]
 V3 = document_v3("0.1.0", KINDS)
@@ -95,6 +95,7 @@ def test_the_schemas_have_exactly_the_fields_that_are_sent() -> None:
         window=Window(30),
         labels={"app": "web"},
         annotations={"metrics.smi-spec.io/incomplete": "true"},
+        backend=SplitBackend("web", "web-v2", 10),
     )
     sent = list_wire([row], {"continue": "x", "remainingItemCount": 1}, web_deployment)
     assert set(keys(sent)) == set(schema_keys(f"{OBJECT}List"))

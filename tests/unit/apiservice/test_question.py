@@ -44,7 +44,7 @@ def test_a_path_says_what_is_asked(path: str, kind: str, namespace: str, name: s
     assert (question.edges, question.single) == (edges, single)
 
 
-@pytest.mark.parametrize("name", ["web", "gizmo.web", "deployment."])
+@pytest.mark.parametrize("name", ["web", "web-1.web", "deployment."])
 def test_a_row_name_no_row_can_have_is_not_found(name: str) -> None:
     with pytest.raises(NotFound):
         ask(f"namespaces/shop/trafficmetrics/{name}")
@@ -59,7 +59,7 @@ def test_a_list_of_one_name_is_still_a_list() -> None:
 
 def test_trafficmetrics_lists_workloads_by_default() -> None:
     question = ask("namespaces/shop/trafficmetrics")
-    assert question.kinds == WORKLOAD_KINDS
+    assert question.kinds == (*WORKLOAD_KINDS, ANY_WORKLOAD)
     assert not question.edges
     assert question.qualified
 
@@ -231,7 +231,9 @@ def test_the_sources_are_asked_one_question_whatever_percentiles_are_wanted() ->
     assert ask("deployments", "stats=mean").query(90) == replace(plain, sums=True)
 
 
-@pytest.mark.parametrize("selector", ["edge.direction=sideways", "edge.side=middle", "resource.kind=Gizmo"])
+@pytest.mark.parametrize(
+    "selector", ["edge.direction=sideways", "edge.side=middle", "resource.kind=gizmo", "resource.kind=Workload"]
+)
 def test_a_value_no_row_can_have_is_an_error(selector: str) -> None:
     with pytest.raises(BadQuery):
         ask("trafficmetrics", f"fieldSelector={selector}")

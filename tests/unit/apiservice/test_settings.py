@@ -11,6 +11,7 @@ import pytest
 from apiservice.logformat import LogFormat
 from apiservice.main import load
 from apiservice.settings import OPTIONS, LoggingSettings, Settings, add_options, read_settings
+from apiservice.visibility import PeerVisibility
 from metrics_api import BadConfiguration, LatencyUnit, Window
 from metrics_api.document import Problems
 
@@ -198,3 +199,30 @@ def test_limits_have_the_names_and_defaults_of_kube_apiserver():
 def test_a_refresh_nobody_can_go_on_from_is_a_problem(refresh: str):
     (told,) = problems(f"metrics: {{refresh: {refresh}}}")
     assert "must be in whole seconds, from 1s to 5m" in told
+
+
+def test_peers_are_shown_to_all_unless_configured_otherwise():
+    assert settings().server.peer_visibility is PeerVisibility.ALL
+    assert settings("server: {peerVisibility: authorized}").server.peer_visibility is PeerVisibility.AUTHORIZED
+    assert settings(flags={"peer-visibility": "authorized"}).server.peer_visibility is PeerVisibility.AUTHORIZED
+
+
+def test_a_visibility_that_is_none_is_refused():
+    (problem,) = problems("server: {peerVisibility: some}")
+    assert problem.startswith("server.yaml:1:")
+    assert "all" in problem
+    assert "authorized" in problem
+
+
+def test_peers_are_authorised_by_a_cluster():
+    text = "server: {peerVisibility: authorized, insecurePort: 8080}\nkubernetes: {enabled: false}"
+    assert problems(text) == [
+        "server.peerVisibility: authorized asks kube-apiserver who may read what: it needs kubernetes.enabled: true"
+    ]
+
+
+def test_a_right_taken_away_must_not_show_for_minutes():
+    text = "server: {peerVisibility: authorized}\nmetrics: {refresh: 31s}"
+    told = "server.peerVisibility: authorized needs a metrics.refresh of 30s at most: with it watchers learn of rights taken away"
+    assert problems(text) == [told]
+    assert settings(text.replace("31s", "30s")).metrics.refresh == 30

@@ -13,7 +13,7 @@ import pytest
 
 from apiservice.answers import Answers
 from apiservice.fanout import Fanout
-from apiservice.objects import Objects, StandaloneObjects
+from apiservice.objects import Objects, StandaloneObjects, Unowned
 from apiservice.question import parse_question
 from apiservice.requestinfo import parse_request
 from apiservice.result import Result
@@ -76,7 +76,7 @@ class Source:
             sample
             for sample in self.samples
             if (sample.peer != EVERYTHING) is query.edges
-            and (query.name in ("", sample.resource.name) or sample.resource.kind == JOINED_SERVICE)
+            and (query.members or query.name in ("", sample.resource.name) or sample.resource.kind == JOINED_SERVICE)
         )
         return Answer(samples, query.instant, query.window, self.warnings, incomplete=bool(self.warnings))
 
@@ -88,7 +88,7 @@ class Source:
 
 
 @dataclass
-class Cluster:
+class Cluster(Unowned):
     """Objects as a cluster would know them: labels by reference."""
 
     objects: Mapping[ResourceRef, Mapping[str, str]]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from backends.dialects import Dialect, Outcome, builtin_dialects, load_dialect, plan, refusal
-from metrics_api import RESOURCE_TYPES, Direction, Side, TrafficQuery, Window
+from metrics_api import RESOURCE_TYPES, SPLIT_KINDS, Direction, Side, TrafficQuery, Window
 
-KINDS = {row.kind for row in RESOURCE_TYPES}
+KINDS = {row.kind for row in RESOURCE_TYPES} - {"CronJob", *SPLIT_KINDS}
 WORKLOADS = {"Deployment", "StatefulSet", "DaemonSet", "Job", "ReplicaSet", "ReplicationController"}
 
 
@@ -58,21 +58,21 @@ def test_a_dialect_tells_where_labels_come_from_only_of_those_it_reads(name: str
 
 
 TOTALS = {
-    "linkerd": KINDS - {"Node", "TrafficSplit"},
-    "istio": KINDS - {"TrafficSplit"},
-    "envoy": KINDS - {"TrafficSplit"},
-    "consul": KINDS - {"TrafficSplit"},
+    "linkerd": KINDS - {"Node"},
+    "istio": KINDS,
+    "envoy": KINDS,
+    "consul": KINDS,
 }
 CALLEES = {
-    "linkerd": KINDS - {"Node", "TrafficSplit", "Service"},
-    "istio": KINDS - {"TrafficSplit", "Service"},
-    "envoy": KINDS - {"TrafficSplit", "Service"},
-    "consul": KINDS - {"TrafficSplit"},
+    "linkerd": KINDS - {"Node", "Service"},
+    "istio": KINDS - {"Service"},
+    "envoy": KINDS - {"Service"},
+    "consul": KINDS,
 }
 CALLERS = {
-    "linkerd": KINDS - {"Node", "TrafficSplit"},
-    "istio": KINDS - {"TrafficSplit"},
-    "envoy": KINDS - {"TrafficSplit", "Pod", "Node"},
+    "linkerd": KINDS - {"Node"},
+    "istio": KINDS,
+    "envoy": KINDS - {"Pod", "Node"},
     "consul": {"Namespace", "Service"},
 }
 

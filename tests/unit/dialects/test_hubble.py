@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from backends.dialects import load_dialect
-from metrics_api import EVERYTHING, RESOURCE_TYPES, UNKNOWN, Direction, ResourceRef, Sample, TrafficQuery, Window
+from metrics_api import EVERYTHING, RESOURCE_TYPES, SPLIT_KINDS, UNKNOWN, Direction, ResourceRef, Sample, TrafficQuery, Window
 from metrics_api.resources import host
 from tests.unit.dialects.holding import consult
 
@@ -26,7 +26,7 @@ WEB = {
 }
 API = {"source_namespace": "shop", "source_workload": "api", "source_workload_kind": "Deployment", "source_pod": "api-0"}
 V2 = {"method": "GET", "protocol": "HTTP/1.1", "status": "200", "reporter": "server"}
-KINDS = [row.kind for row in RESOURCE_TYPES if row.kind not in ("Service", "TrafficSplit")]
+KINDS = [row.kind for row in RESOURCE_TYPES if row.kind not in ("Service", "CronJob", *SPLIT_KINDS)]
 
 
 def ask(query: TrafficQuery, labels: Mapping[str, str], count: float = 5.0) -> tuple[Sample, ...]:

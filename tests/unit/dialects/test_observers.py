@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from backends.dialects import Consultation, load_dialect
-from metrics_api import Direction, Histogram, ResourceRef, Sample, Side, TrafficQuery, Window
+from metrics_api import Direction, Histogram, Naming, ResourceRef, Sample, Side, TrafficQuery, Window
 from tests.unit.dialects.holding import Held, Series, consult, rows
 
 TOTAL = TrafficQuery(("Deployment",), Window(30), 0, namespace="shop")
@@ -101,8 +101,7 @@ def test_how_long_it_took_callers_is_read_for_what_nobody_else_saw():
     held = {REQUESTS: seen, LATENCY: seen}
     consultation.take({read: rows(read, held) for read in consultation.reads})
     assert [str(matcher.value) for read in consultation.reads for matcher in read.matchers if matcher.label == "reporter"] == [
-        "source",
-        "source",
+        "source"
     ]
     consultation.take({read: rows(read, held) for read in consultation.reads})
     assert consultation.reads == ()
@@ -143,6 +142,15 @@ def test_traffic_without_requests_has_no_numbers_and_says_why():
     (warning,) = consultation.warnings
     assert "connections and bytes alone (TCP)" in warning
     assert warning.endswith("of Workload db")
+
+
+def test_the_sentence_about_connections_can_be_told_without_names():
+    query = replace(TOTAL, name="db", edges=True, direction=Direction.FROM)
+    (warning,) = istio(query, {REQUESTS: [], OPENED: [call("destination", "api", "db", 3.0)]}).warnings
+    assert isinstance(warning, Naming)
+    assert {ref.name for ref in warning.about} == {"api", "db"}
+    assert warning.endswith("of Workload db from api")
+    assert warning.otherwise == warning.removesuffix("Workload db from api") + "some of it"
 
 
 def test_connections_are_no_news_of_a_workload_that_has_requests():

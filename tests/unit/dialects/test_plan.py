@@ -236,15 +236,12 @@ def test_a_composed_name_counts_when_its_kind_is_asked_for_alone():
     [
         ("linkerd", replace(TOTAL, kinds=("Node",)), "Linkerd's scrape jobs add no node label"),
         ("linkerd", replace(EDGES, kinds=("Node",)), "Linkerd's scrape jobs add no node label"),
-        ("linkerd", replace(TOTAL, kinds=("TrafficSplit",)), "the apex of a split is not in the series"),
-        ("istio", replace(TOTAL, kinds=("TrafficSplit",)), "the apex of a split is not in the series"),
         ("istio", replace(EDGES, kinds=("Service",), direction=Direction.TO), "traffic of Service with each callee"),
         ("istio", replace(EDGES, direction=Direction.FROM, peer_kind="Service"), "peers of Deployment as Service"),
         ("istio", replace(TOTAL, kinds=("Pod",), side=Side.CLIENT), "traffic of Pod at the client"),
         ("envoy", replace(EDGES, kinds=("Pod",), direction=Direction.FROM), "traffic of Pod with each caller"),
         ("consul", replace(EDGES, direction=Direction.FROM), "traffic of Deployment with each caller"),
         ("consul", replace(EDGES, side=Side.SERVER), "traffic of Deployment with each peer at the server"),
-        ("consul", replace(TOTAL, kinds=("TrafficSplit",)), "the apex of a split is not in the series"),
     ],
 )
 def test_what_a_dialect_cannot_tell_is_refused_with_the_reason(dialect: str, query: TrafficQuery, reason: str):

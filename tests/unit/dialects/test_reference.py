@@ -51,7 +51,7 @@ labels:
 """
 
 
-OTHERS = "Namespace, Node, Pod, ReplicationController, DaemonSet, ReplicaSet, StatefulSet, Job, TrafficSplit"
+OTHERS = "Namespace, Node, Pod, ReplicationController, DaemonSet, ReplicaSet, StatefulSet, Job"
 OBSERVERS = "`callee` the server; `gateway` the server, not by every caller; `caller` the client"
 
 
@@ -112,5 +112,5 @@ def test_a_label_that_somebody_adds_is_one_that_is_used(dialect: Dialect):
 
 def test_the_table_has_a_row_for_each_dialect_and_a_column_for_each_kind():
     small = parse_dialect(SMALL, "small.yaml")
-    assert support_table([small]).splitlines()[2] == "| small | received, to, from | received | - | - | received | - |"
+    assert support_table([small]).splitlines()[2] == "| small | received, to, from | received | - | - | received |"
     assert [kind for kind in ROWS.values() if can_answer(small, kind)] == ["Deployment", "Pod", "Node"]

@@ -7,7 +7,7 @@ import pytest
 from metrics_api.objects import Edge, TrafficMetrics
 from metrics_api.query import Direction, Side
 from metrics_api.resources import EVERYTHING, UNKNOWN, ResourceRef
-from metrics_api.table import EDGE_COLUMNS, RESOURCE_COLUMNS, cells
+from metrics_api.table import EDGE_COLUMNS, RESOURCE_COLUMNS, SPLIT_COLUMNS, SPLIT_EDGE_COLUMNS, cells
 from metrics_api.window import Window
 
 WEB = ResourceRef("Deployment", "shop", "web")
@@ -113,7 +113,10 @@ def test_the_cells_of_an_edge(peer: ResourceRef, expected: str):
     ]
 
 
-@pytest.mark.parametrize("columns", [RESOURCE_COLUMNS, EDGE_COLUMNS], ids=["resources", "edges"])
+SHEETS = {"resources": RESOURCE_COLUMNS, "edges": EDGE_COLUMNS, "splits": SPLIT_COLUMNS, "edges of splits": SPLIT_EDGE_COLUMNS}
+
+
+@pytest.mark.parametrize("columns", SHEETS.values(), ids=SHEETS)
 def test_there_is_a_cell_for_every_column(columns: tuple[object, ...]):
     for row in (BUSY, IDLE):
         assert len(cells(row, columns)) == len(columns)
@@ -130,7 +133,7 @@ def test_the_columns():
 
 
 def test_a_column_definition_has_all_five_fields():
-    for column in (*RESOURCE_COLUMNS, *EDGE_COLUMNS):
+    for column in (column for columns in SHEETS.values() for column in columns):
         wire = column.wire()
         assert list(wire) == ["name", "type", "format", "description", "priority"]
         assert wire["description"]

@@ -1,0 +1,71 @@
+"""From what a source could name to what was asked for: members stand for objects it cannot name, and are added up by who owns whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import cache
+
+from apiservice.objects import ObjectView
+from metrics_api import ANY_WORKLOAD, Naming, ResourceRef, Sample, TrafficQuery, first_few, lift, type_of_kind
+
+__all__ = ["in_scope", "lifted", "lost_members", "with_members"]
+
+_ANY_PEER = ResourceRef("", "", "")
+_OWNED = frozenset({"Pod", "ReplicaSet", "ReplicationController"})
+"""What may belong to another workload."""
+
+
+def with_members(query: TrafficQuery, view: ObjectView) -> TrafficQuery:
+    """The query, and what ``view`` can add up to what it asks for."""
+    members = view.members(query.kinds)
+    peer_members = view.members((query.peer_level,)) if query.edges else ()
+    narrowing = view.narrowing(query.kinds, query.namespace, query.name) if members and query.name else ()
+    # Only the name of the whole is known, not those of the peers that belong to it.
+    peer = _ANY_PEER if peer_members else query.peer
+    return replace(query, members=members, peer_members=peer_members, narrowing=narrowing, peer=peer)
+
+
+def lifted(samples: Iterable[Sample], query: TrafficQuery, view: ObjectView) -> list[Sample]:
+    """The samples about what was asked for, with peers at the level that was asked for, as far as anybody knows."""
+    level = query.peer_level
+
+    @cache
+    def resource_above(resource: ResourceRef) -> tuple[ResourceRef, ...]:
+        # What has a name alone may have been of a kind that was asked for.
+        return view.above(resource, query.kinds) if resource.kind else (resource,)
+
+    @cache
+    def peer_above(peer: ResourceRef) -> ResourceRef:
+        if not peer.kind or peer.kind == level:
+            return peer
+        if level != ANY_WORKLOAD and len(found := view.above(peer, (level,))) == 1:
+            return found[0]
+        if level == "Pod" or peer.kind not in _OWNED:
+            return peer
+        return next(iter(view.above(peer, (ANY_WORKLOAD,))), peer)
+
+    return lift(samples, resource_above, peer_above)
+
+
+def lost_members(samples: Iterable[Sample], query: TrafficQuery, view: ObjectView) -> tuple[str, ...]:
+    """A sentence about the pods of which nobody knows what they belong to: their numbers are in no row."""
+    pods = {sample.resource for sample in samples if sample.resource.kind == "Pod"} if "Pod" not in query.kinds else set()
+    # A pod that is known belongs to no Deployment if it belongs to something else, and is on a node in any case.
+    enough = () if "Node" in query.kinds else (ANY_WORKLOAD,)
+    lost = sorted(pod for pod in pods if not view.above(pod, query.kinds) and not (enough and view.above(pod, enough)))
+    if not lost:
+        return ()
+    why = "because nobody knows what they belong to: they are gone, or of another cluster"
+    named = first_few(["/".join(pod[1:]) for pod in lost])
+    return (Naming(f"left out are pods, {why}: {named}", lost, f"left out are pods, {why}"),)
+
+
+def in_scope(resource: ResourceRef, query: TrafficQuery) -> bool:
+    """Whether the query asks for this object."""
+    custom = ANY_WORKLOAD in query.kinds and bool(resource.kind) and type_of_kind(resource.kind) is None
+    return (
+        (custom or resource.kind in query.kinds)
+        and query.name in ("", resource.name)
+        and (not query.namespace or resource.namespace in ("", query.namespace))
+    )
