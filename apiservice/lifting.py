@@ -54,6 +54,10 @@ def lost_members(samples: Iterable[Sample], query: TrafficQuery, view: ObjectVie
     # A pod that is known belongs to no Deployment if it belongs to something else, and is on a node in any case.
     enough = () if "Node" in query.kinds else (ANY_WORKLOAD,)
     lost = sorted(pod for pod in pods if not view.above(pod, query.kinds) and not (enough and view.above(pod, enough)))
+    if query.name and (names := view.narrowing(query.kinds, query.namespace, query.name)):
+        lost = [
+            pod for pod in lost if any(pod.name == name or (name.endswith("-") and pod.name.startswith(name)) for name in names)
+        ]
     if not lost:
         return ()
     why = "because nobody knows what they belong to: they are gone, or of another cluster"
@@ -63,9 +67,10 @@ def lost_members(samples: Iterable[Sample], query: TrafficQuery, view: ObjectVie
 
 def in_scope(resource: ResourceRef, query: TrafficQuery) -> bool:
     """Whether the query asks for this object."""
-    custom = ANY_WORKLOAD in query.kinds and bool(resource.kind) and type_of_kind(resource.kind) is None
+    # A mesh may name the pods of a CronJob by that alone.
+    further = resource.kind == "CronJob" or (resource.kind and type_of_kind(resource.kind) is None)
     return (
-        (custom or resource.kind in query.kinds)
+        ((further and ANY_WORKLOAD in query.kinds) or resource.kind in query.kinds)
         and query.name in ("", resource.name)
         and (not query.namespace or resource.namespace in ("", query.namespace))
     )

@@ -100,7 +100,7 @@ class TrafficService:
         """What the sources saw, named and added up, and what is to be known of the names."""
         gathered = await self._fanout.gather(with_members(query, view))
         samples, naming = await self._named(gathered.samples, view)
-        lost = lost_members(samples, query, view)
+        lost = await aside(len(samples), partial(lost_members, samples, query, view))
         samples = await aside(len(samples), partial(lifted, samples, query, view))
         return replace(gathered, samples=tuple(samples)), (*naming, *lost)
 

@@ -27,6 +27,7 @@ All options of "kubectl get" are good here: -n, -A, -o wide, -l, --context, ...
 """
 
 _SHORT = {
+    "cj": "cronjobs",
     "deploy": "deployments",
     "ds": "daemonsets",
     "no": "nodes",
@@ -36,6 +37,7 @@ _SHORT = {
     "rs": "replicasets",
     "sts": "statefulsets",
     "svc": "services",
+    "ts": "trafficsplits",
 }
 
 # Options of kubectl that take their value as the next word, which is then no word of ours.

@@ -13,7 +13,7 @@ from backends.dialects.identity import Identity
 from backends.dialects.nameless import MEMBER_KINDS
 from backends.dialects.plan import plan
 from backends.dialects.plan import refusal as refused
-from metrics_api import WORKLOAD_KINDS, Direction, TrafficQuery
+from metrics_api import ANY_WORKLOAD, WORKLOAD_KINDS, Direction, TrafficQuery
 
 __all__ = ["omissions", "questions", "refusal"]
 
@@ -56,7 +56,7 @@ def omissions(dialect: Dialect, query: TrafficQuery) -> tuple[str, ...]:
 
 def _of_direction(dialect: Dialect, query: TrafficQuery) -> tuple[TrafficQuery, ...]:
     own = replace(query, members=(), narrowing=())
-    members = next((found for member in query.members if plan(dialect, found := _about(member, query))), None)
+    members = next((found for member in _members(dialect, query) if plan(dialect, found := _about(member, query))), None)
     if not plan(dialect, own) or (members is not None and _vague(dialect, query)):
         return (members,) if members is not None else ()
     if members is None or not set(query.kinds) & {*WORKLOAD_KINDS, "Node"}:
@@ -64,6 +64,14 @@ def _of_direction(dialect: Dialect, query: TrafficQuery) -> tuple[TrafficQuery, 
         return (own,)
     rest = replace(members, apart_from=tuple(dict.fromkeys((*query.kinds, *_others(dialect, query)))))
     return (own, rest) if plan(dialect, rest) else (own,)
+
+
+def _members(dialect: Dialect, query: TrafficQuery) -> tuple[str, ...]:
+    """The kinds of members, the best first: a bare name is that of the CronJob, and says more than pods that are gone by now."""
+    named = {identity.kind for view in dialect.views for end in (view.source, view.destination) for identity in end}
+    if query.kinds == ("CronJob",) and ANY_WORKLOAD in query.members and not named & {*WORKLOAD_KINDS}:
+        return (ANY_WORKLOAD, *query.members)
+    return query.members
 
 
 def _others(dialect: Dialect, query: TrafficQuery) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from backends.dialects.identity import HOST, Identity
 from backends.dialects.matcher import Comparison, Matcher, equal, one_of
 from backends.dialects.nameless import among, identities_apart, left_unnamed, members_of
 from backends.dialects.part import Part, Read, Reading
+from backends.dialects.remembering import remembered
 from metrics_api import ANY_WORKLOAD, WORKLOAD_KINDS, Direction, Side, TrafficQuery
 
 __all__ = ["COARSE", "by_caller", "peer_kinds", "plan", "refusal", "seen_by_callers", "unnamed_peers"]
@@ -27,6 +28,7 @@ COARSE = ("Namespace", "Node", "Service")
 _BOTH = (Side.SERVER, Side.CLIENT)
 
 
+@remembered
 def plan(dialect: Dialect, query: TrafficQuery) -> list[list[Part]]:
     """Stages of parts: a later stage is for when the earlier ones found nothing. Empty when the dialect cannot answer."""
     if not query.edges:

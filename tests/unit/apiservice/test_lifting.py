@@ -34,7 +34,7 @@ class Owned(Cluster):
         return CANARY if resource == CANARY._replace(kind="Deployment") else resource
 
     def above(self, resource: ResourceRef, kinds: Collection[str]) -> tuple[ResourceRef, ...]:
-        if resource == STRAY:
+        if "stray" in resource.name:
             return ()
         if resource.kind == "Pod" and "Node" in kinds:
             return (NODE,) if resource != BARE else ()
@@ -142,3 +142,16 @@ async def test_pods_of_which_nobody_knows_what_they_belong_to_are_named(path: st
 
 async def test_nobody_is_missing_from_pods():
     assert (await answer([Source([total(STRAY)])], Owned(), "namespaces/shop/pods")).warnings == ()
+
+
+async def test_a_cronjob_that_a_mesh_names_instead_of_its_jobs_is_a_workload():
+    nightly = ResourceRef("CronJob", "shop", "nightly")
+    result = await answer([Source([total(nightly)])], Owned({nightly: {}}), "namespaces/shop/trafficmetrics")
+    assert [row.name for row in result.rows] == ["cronjob.nightly"]
+
+
+async def test_of_lost_pods_only_those_are_told_that_may_belong_to_what_was_asked_for():
+    near = ResourceRef("Pod", "shop", "web-stray")
+    samples = [total(WEB_1), total(near), total(STRAY)]
+    (warning,) = (await answer([Source(samples)], Owned(), "namespaces/shop/deployments/web")).warnings
+    assert warning.endswith(": shop/web-stray")

@@ -178,6 +178,12 @@ def test_a_bare_name_is_that_of_the_owner_and_not_of_what_it_owns(kind: str):
     assert [query.kinds for query in asked] == [("Pod",)]
 
 
+def test_a_bare_name_is_that_of_a_cronjob():
+    query = replace(TOTAL, kinds=("CronJob",))
+    assert [asked.kinds for asked in questions(load_dialect("istio"), query)] == [(*WORKLOAD_KINDS, ANY_WORKLOAD)]
+    assert [asked.kinds for asked in questions(load_dialect("linkerd"), query)] == [("Pod",)]
+
+
 def test_what_is_named_by_the_store_is_added_up_by_the_store():
     own, rest = questions(load_dialect("istio"), TOTAL)
     assert own == replace(TOTAL, members=())

@@ -1,0 +1,72 @@
+"""Plans are made once for each question to a dialect, whatever instant and window it is about."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from backends.dialects import Dialect, load_dialect
+from backends.dialects.overrides import Overrides, override
+from backends.dialects.plan import plan
+from backends.dialects.remembering import remembered
+from metrics_api import TrafficQuery, Window
+
+QUERY = TrafficQuery(("Deployment",), Window(60), 1_600_000_020, "shop", "web")
+
+
+@pytest.fixture
+def made() -> list[TrafficQuery]:
+    """What had to be made."""
+    return []
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        pytest.param({"instant": 1_600_000_080}, id="instant"),
+        pytest.param({"window": Window(300)}, id="window"),
+        pytest.param({}, id="same"),
+    ],
+)
+def test_the_same_question_is_planned_once(again: dict[str, object]) -> None:
+    dialect = load_dialect("linkerd")
+
+    assert plan(dialect, replace(QUERY, **again)) is plan(dialect, QUERY)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param({"name": "api"}, id="name"),
+        pytest.param({"namespace": "bank"}, id="namespace"),
+        pytest.param({"sums": True}, id="sums"),
+        pytest.param({"narrowing": ("web-5d4f-",), "kinds": ("Pod",)}, id="narrowing"),
+    ],
+)
+def test_another_question_is_planned_by_itself(other: dict[str, object]) -> None:
+    dialect = load_dialect("linkerd")
+
+    assert plan(dialect, replace(QUERY, **other)) != plan(dialect, QUERY)
+
+
+def test_a_dialect_with_other_labels_is_planned_by_itself() -> None:
+    dialect = load_dialect("linkerd")
+    renamed = override(dialect, Overrides({"deployment": "workload_name"}))
+
+    assert plan(renamed, QUERY) != plan(dialect, QUERY)
+
+
+def test_no_more_is_kept_than_so_much(made: list[TrafficQuery]) -> None:
+    @remembered
+    def name_of(_: Dialect, query: TrafficQuery) -> str:
+        made.append(query)
+        return query.name
+
+    dialect, many = load_dialect("linkerd"), [replace(QUERY, name=f"web-{number}") for number in range(2_000)]
+
+    assert [name_of(dialect, query) for query in many] == [query.name for query in many]
+    assert name_of(dialect, many[-1]) == many[-1].name
+    assert len(made) == 2_000
+    assert name_of(dialect, many[0]) == many[0].name
+    assert len(made) == 2_001
