@@ -98,8 +98,11 @@ class TrafficService:
 
     async def _observed(self, query: TrafficQuery, view: ObjectView) -> tuple[Gathered, tuple[str, ...]]:
         """What the sources saw, named and added up, and what is to be known of the names."""
-        gathered = await self._fanout.gather(with_members(query, view))
+        asked = with_members(query, view)
+        gathered = await self._fanout.gather(asked)
         samples, naming = await self._named(gathered.samples, view)
+        if not asked.members and not asked.peer_members:
+            return replace(gathered, samples=tuple(samples)), naming
         lost = await aside(len(samples), partial(lost_members, samples, query, view))
         samples = await aside(len(samples), partial(lifted, samples, query, view))
         return replace(gathered, samples=tuple(samples)), (*naming, *lost)

@@ -27,7 +27,7 @@ async def _crowd(store: Store, rounds: int) -> None:
     table = Table(
         f"One question from {_CLIENTS} clients at once, all within one refresh of {_REFRESH} s",
         ("round", "clients", "one alone", "all of them", "queries at the source"),
-        "A list needs 2 queries: the counter and the histogram.",
+        "A list needs 5 queries: counters of both ends, a histogram, and connections of both ends.",
     )
     with trafficmetrics(store.process.url) as server:
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:

@@ -32,7 +32,7 @@ from cryptography.x509.oid import NameOID
 from fleet import BOUNDS
 from processes import LOOPBACK, Process, free_port, running
 
-__all__ = ["REFRESH", "Cluster", "cluster_server", "made_up_cluster"]
+__all__ = ["REFRESH", "Cluster", "authority", "cluster_server", "kubeconfig", "made_up_cluster"]
 
 REFRESH = 2
 """Seconds between two instants the server under measurement answers for; less than its default, so that measuring takes less time."""
@@ -80,32 +80,46 @@ def made_up_cluster(namespaces: int, deployments: int, pods: int) -> Iterator[Cl
 
 
 @contextmanager
-def cluster_server(cluster: Cluster) -> Iterator[Process]:
-    """The server as it runs in a cluster: over TLS, with objects, tokens and permissions looked up in Kubernetes."""
+def cluster_server(kubernetes: str, source: str, dialect: str = "linkerd") -> Iterator[Process]:
+    """The server as it runs in a cluster: over TLS, with objects, tokens and permissions looked up in Kubernetes.
+
+    ``kubernetes`` is the URL of a kube-apiserver, ``source`` that of a Prometheus. A made-up cluster is both.
+    """
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="trafficmetrics-bench-") as place:
-        kubeconfig = Path(place) / "kubeconfig"
-        kubeconfig.write_text(json.dumps(_kubeconfig(cluster.url)), encoding="utf-8")
+        access = Path(place) / "kubeconfig"
+        access.write_text(json.dumps(kubeconfig(kubernetes)), encoding="utf-8")
         command = [sys.executable, "-m", "apiservice.main", "serve", "--v=0"]
-        command += [f"--prometheus-url={cluster.url}", "--dialect=linkerd", f"--kubeconfig={kubeconfig}", f"--refresh={REFRESH}s"]
-        command += [
-            f"--bind-address={LOOPBACK}",
-            f"--secure-port={port}",
-            f"--cert-dir={place}",
-        ]
+        command += [f"--prometheus-url={source}", f"--dialect={dialect}", f"--kubeconfig={access}", f"--refresh={REFRESH}s"]
+        command += [f"--bind-address={LOOPBACK}", f"--secure-port={port}", f"--cert-dir={place}"]
         with running(command, port, "/readyz", Path(place) / "log", scheme="https") as process:
             yield process
 
 
-def _kubeconfig(url: str) -> dict[str, Any]:
+def kubeconfig(url: str) -> dict[str, Any]:
+    """For the kube-apiserver at ``url``, whose certificate nobody can verify; its token is ``bench``."""
     return {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [{"name": "bench", "cluster": {"server": url}}],
+        "clusters": [{"name": "bench", "cluster": {"server": url, "insecure-skip-tls-verify": True}}],
         "users": [{"name": "bench", "user": {"token": "bench"}}],
         "contexts": [{"name": "bench", "context": {"cluster": "bench", "user": "bench"}}],
         "current-context": "bench",
     }
+
+
+def authority() -> bytes:
+    """The certificate, PEM, of an authority whose key nobody has: it lets nobody in."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), dt.datetime.now(dt.UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "bench")])
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    return certificate.public_bytes(Encoding.PEM)
 
 
 class _Sizes:
@@ -137,18 +151,13 @@ class _Kubernetes:
         self.items = cache(self._items)
 
     async def trust(self, _: web.Request) -> web.Response:
-        """Whom the cluster trusts: an authority whose key nobody has."""
-        key, now = ec.generate_private_key(ec.SECP256R1()), dt.datetime.now(dt.UTC)
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "bench")])
-        certificate = (
-            x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-            .not_valid_before(now)
-            .not_valid_after(now + dt.timedelta(days=1))
-            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-            .sign(key, hashes.SHA256())
-        )
-        data = {"client-ca-file": certificate.public_bytes(Encoding.PEM).decode()}
+        """Whom the cluster trusts."""
+        data = {"client-ca-file": authority().decode()}
         return web.json_response({"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "data": data})
+
+    async def collection(self, request: web.Request) -> web.StreamResponse:
+        """A list, or a watch of one."""
+        return await self.watched(request) if "watch" in request.query else await self.listed(request)
 
     async def watched(self, request: web.Request) -> web.StreamResponse:
         """A watch in which nothing happens."""
@@ -169,13 +178,19 @@ class _Kubernetes:
     def _items(self, plural: str, namespace: str) -> list[str]:
         find: dict[str, Callable[[str], Iterator[tuple[str, str]]]] = {
             "deployments": self._sizes.deployments,
+            "replicasets": lambda namespace: ((space, f"{name}-{_HASH}") for space, name in self._sizes.deployments(namespace)),
             "pods": self._sizes.pods,
             "namespaces": lambda _: (("", name) for name in self._sizes.namespaces),
         }
-        return [json.dumps({"metadata": _metadata(*place)}) for place in find.get(plural, lambda _: iter(()))(namespace)]
+        places = find.get(plural, lambda _: iter(()))(namespace)
+        return [json.dumps({"metadata": _metadata(plural, *place)}) for place in places]
 
 
-def _metadata(namespace: str, name: str) -> dict[str, Any]:
+_OWNERS = {"pods": ("ReplicaSet", f"-{_HASH}"), "replicasets": ("Deployment", "")}
+"""The kind of what owns such objects, and what its name has behind that of the Deployment."""
+
+
+def _metadata(plural: str, namespace: str, name: str) -> dict[str, Any]:
     """What an object of a mesh has about itself."""
     app = name.partition(f"-{_HASH}")[0]
     labels = {
@@ -186,6 +201,8 @@ def _metadata(namespace: str, name: str) -> dict[str, Any]:
         "linkerd.io/proxy-deployment": app,
         "pod-template-hash": _HASH,
     }
+    kind, suffix = _OWNERS.get(plural, ("", ""))
+    owner = {"apiVersion": "apps/v1", "kind": kind, "name": f"{app}{suffix}", "controller": True}
     return {
         "name": name,
         "namespace": namespace,
@@ -194,7 +211,7 @@ def _metadata(namespace: str, name: str) -> dict[str, Any]:
         "creationTimestamp": "2026-11-01T09:00:00Z",
         "labels": labels,
         "annotations": {"linkerd.io/inject": "enabled", "prometheus.io/scrape": "true", "checksum/config": "9f86d081884c7d65" * 4},
-        "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": f"{app}-{_HASH}", "controller": True}],
+        "ownerReferences": [owner] if kind else [],
     }
 
 
@@ -216,7 +233,10 @@ class _Store:
             return await self._failed(request)
         promql, moved = str(form["query"]), int(float(str(form["time"]))) // REFRESH % 2 == 1
         by, namespace = _BY.search(promql), _NAMESPACE.search(promql)
-        labels = tuple(by[1].split(", ")) if by and 'direction="inbound"' in promql else ()
+        # No series lacks a label, and what was received is told of by its callee alone.
+        labels = (
+            tuple(by[1].split(", ")) if by and 'direction="inbound"' in promql and '=""' not in promql.replace('!=""', "") else ()
+        )
         return web.Response(body=self._body(labels, namespace[1] if namespace else "", moved), content_type="application/json")
 
     def feel(self, mood: str) -> None:
@@ -277,8 +297,8 @@ async def _serve(sizes: _Sizes) -> None:
     app.router.add_get(f"{_CONFIG_MAPS}/extension-apiserver-authentication", kubernetes.trust)
     app.router.add_get(_CONFIG_MAPS, kubernetes.watched)
     for root in ("/api/v1", "/apis/{group}/v1"):
-        app.router.add_get(f"{root}/{{plural}}", kubernetes.listed)
-        app.router.add_get(f"{root}/namespaces/{{namespace}}/{{plural}}", kubernetes.listed)
+        app.router.add_get(f"{root}/{{plural}}", kubernetes.collection)
+        app.router.add_get(f"{root}/namespaces/{{namespace}}/{{plural}}", kubernetes.collection)
     app.router.add_post("/api/v1/query", store.query)
     app.router.add_get("/queries", queries)
     app.router.add_post("/mood/{mood}", change_mood)

@@ -18,8 +18,8 @@ class Table:
         self._rows: list[list[str]] = [list(columns)]
 
     def add(self, *cells: Any) -> None:
-        """One row."""
-        self._rows.append([str(cell) for cell in cells])
+        """One row; cells that are left out at its end are empty."""
+        self._rows.append([*map(str, cells), *[""] * (len(self._rows[0]) - len(cells))])
 
     def print(self) -> None:
         """To standard output, the first column to the left and the others to the right."""

@@ -12,12 +12,12 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
 
-__all__ = ["BOUNDS", "SCRAPE_INTERVAL", "Deployment", "Fleet"]
+__all__ = ["BOUNDS", "SCRAPE_INTERVAL", "Deployment", "Fleet", "Line", "responses", "serve"]
 
 SCRAPE_INTERVAL = 10
 """Seconds between two scrapes, that of Linkerd's own Prometheus."""
@@ -67,6 +67,11 @@ class Fleet:
     deployments: int
     callees: int
 
+    @property
+    def command(self) -> list[str]:
+        """Serves its pages, run by Python."""
+        return [__file__, *map(str, (self.namespaces, self.deployments, self.callees))]
+
     def all(self) -> list[Deployment]:
         """Every deployment."""
         return [
@@ -83,21 +88,21 @@ class Fleet:
             for step in steps:
                 yield caller, members[(index + step) % len(members)]
 
-    def pages(self) -> dict[str, list[_Line]]:
+    def pages(self) -> dict[str, list[Line]]:
         """The page of each proxy by its path. Both proxies see an edge."""
-        pages: dict[str, list[_Line]] = {member.path: [] for member in self.all()}
+        pages: dict[str, list[Line]] = {member.path: [] for member in self.all()}
         for number, (caller, callee) in enumerate(self.edges()):
             rate, pace = 1.0 + number * 7 % 40, 1 + number % 17
             shares = (("200", "success", 0.99), ("500", "failure", 0.01)) if number % _FAILING == 0 else (("200", "success", 1.0),)
             for code, classification, share in shares:
                 status = f'status_code="{code}"'
                 verdict = f'classification="{classification}"'
-                pages[caller.path] += _responses(f"{_outbound(callee)},{status}", verdict, rate * share, pace + 1)
-                pages[callee.path] += _responses(f"{_inbound(caller, callee)},{status}", verdict, rate * share, pace)
+                pages[caller.path] += responses(f"{_outbound(callee)},{status}", verdict, rate * share, pace + 1)
+                pages[callee.path] += responses(f"{_inbound(caller, callee)},{status}", verdict, rate * share, pace)
         return pages
 
 
-class _Line(NamedTuple):
+class Line(NamedTuple):
     """One series: it grows by ``rate`` a second, beyond the series before it if it ``includes`` that, as a bucket does."""
 
     series: str
@@ -105,16 +110,16 @@ class _Line(NamedTuple):
     includes: bool
 
 
-def _responses(labels: str, verdict: str, rate: float, pace: int) -> Iterator[_Line]:
+def responses(labels: str, verdict: str, rate: float, pace: int, bounds: Sequence[str] = BOUNDS) -> Iterator[Line]:
     """The series of one kind of response; ``pace`` is its median latency in milliseconds."""
     reached = 0.0
-    for bound in BOUNDS:
+    for bound in bounds:
         below = 1.0 if bound == "+Inf" else 1 - pace / (pace + float(bound))
-        yield _Line(f'response_latency_ms_bucket{{{labels},le="{bound}"}}', rate * (below - reached), bool(reached))
+        yield Line(f'response_latency_ms_bucket{{{labels},le="{bound}"}}', rate * (below - reached), bool(reached))
         reached = below
-    yield _Line(f"response_latency_ms_count{{{labels}}}", 0, includes=True)
-    yield _Line(f"response_total{{{labels},{verdict}}}", 0, includes=True)
-    yield _Line(f"response_latency_ms_sum{{{labels}}}", rate * pace, includes=False)
+    yield Line(f"response_latency_ms_count{{{labels}}}", 0, includes=True)
+    yield Line(f"response_total{{{labels},{verdict}}}", 0, includes=True)
+    yield Line(f"response_latency_ms_sum{{{labels}}}", rate * pace, includes=False)
 
 
 def _outbound(callee: Deployment) -> str:
@@ -142,7 +147,7 @@ class _Pages(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 512
 
-    def __init__(self, pages: dict[str, list[_Line]]) -> None:
+    def __init__(self, pages: Mapping[str, list[Line]]) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self._pages = pages
         self._read: set[str] = set()
@@ -166,7 +171,7 @@ class _Pages(ThreadingHTTPServer):
             ]
         ).encode()
 
-    def _values(self, page: list[_Line], moment: float) -> Iterator[tuple[str, int]]:
+    def _values(self, page: list[Line], moment: float) -> Iterator[tuple[str, int]]:
         """Every series with its value: whole numbers that never fall, nor grow by less than what they include."""
         value, age = 0, moment - self._began
         for series, rate, includes in page:
@@ -193,8 +198,9 @@ class _Handler(BaseHTTPRequestHandler):
         """Thousands of scrapes need no log."""
 
 
-def _serve(fleet: Fleet) -> None:
-    server = _Pages(fleet.pages())
+def serve(pages: Mapping[str, list[Line]]) -> None:
+    """Serve these pages by their paths; prints the port, and ends with the standard input."""
+    server = _Pages(pages)
     print(server.server_address[1], flush=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     sys.stdin.read()
@@ -202,4 +208,4 @@ def _serve(fleet: Fleet) -> None:
 
 
 if __name__ == "__main__":
-    _serve(Fleet(*map(int, sys.argv[1:4])))
+    serve(Fleet(*map(int, sys.argv[1:4])).pages())

@@ -42,7 +42,7 @@ def list_many(*, quick: bool) -> None:
 
 
 async def _list_many(times: int) -> None:
-    with made_up_cluster(10, 100, 5) as cluster, cluster_server(cluster) as server:
+    with made_up_cluster(10, 100, 5) as cluster, cluster_server(cluster.url, cluster.url) as server:
         connector = aiohttp.TCPConnector(ssl=UNVERIFIED)
         async with aiohttp.ClientSession(server.url, connector=connector, headers=_HEADERS, auto_decompress=False) as session:
             fresh = server.memory()

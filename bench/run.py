@@ -17,6 +17,7 @@ from answers import compare
 from clients import crowd
 from fleet import Fleet
 from history import look_back
+from inventory import keep_up
 from lists import list_many
 from memory import answer_meanwhile
 from scaling import scale
@@ -24,7 +25,13 @@ from stores import Store, prometheus
 from watching import watch_many
 
 _WITH_STORE: dict[str, Callable[..., None]] = {"answers": compare, "clients": crowd, "memory": answer_meanwhile}
-_ALONE: dict[str, Callable[..., None]] = {"lists": list_many, "watching": watch_many, "scaling": scale, "history": look_back}
+_ALONE: dict[str, Callable[..., None]] = {
+    "lists": list_many,
+    "watching": watch_many,
+    "scaling": scale,
+    "history": look_back,
+    "inventory": keep_up,
+}
 
 
 def main() -> None:
@@ -43,8 +50,9 @@ def main() -> None:
         return [measure for name, measure in benchmarks.items() if options.only in (None, name)]
 
     if measures := wanted(_WITH_STORE):
-        with prometheus(Fleet(5, 20, 4) if options.quick else Fleet(10, 40, 4)) as store:
-            _describe(store, start)
+        fleet = Fleet(5, 20, 4) if options.quick else Fleet(10, 40, 4)
+        with prometheus(fleet) as store:
+            _describe(fleet, store, start)
             for measure in measures:
                 measure(store, quick=options.quick)
     for measure in wanted(_ALONE):
@@ -52,8 +60,7 @@ def main() -> None:
     print(f"\n{time.monotonic() - start:.0f} s in all, load {os.getloadavg()[0]:.1f} at the end")
 
 
-def _describe(store: Store, start: float) -> None:
-    fleet = store.fleet
+def _describe(fleet: Fleet, store: Store, start: float) -> None:
     print(
         f"Prometheus scrapes {fleet.namespaces} namespaces with {fleet.deployments} deployments each that call {fleet.callees} others: "
         f"{store.series:,} series, ready after {time.monotonic() - start:.0f} s"

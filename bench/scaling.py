@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from figures import Table, megabytes, seconds
 from fleet import BOUNDS, Fleet
@@ -83,9 +84,9 @@ def _once(edges: int) -> _Cost:
 async def _cost(edges: int) -> _Cost:
     counts, buckets = _bodies(edges)
 
-    async def canned(_: PrometheusClient, form: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
+    async def canned(_: PrometheusClient, call: Any) -> tuple[int, Mapping[str, str], bytes]:
         # Which one is asked for stands in the query; whatever else is asked for is not there.
-        query = form["query"]
+        query = call.promql
         return 200, {}, buckets if "response_latency_ms_bucket" in query else counts if "response_total" in query else _EMPTY
 
     PrometheusClient._post = canned  # type: ignore[method-assign,assignment]  # noqa: SLF001 the bytes come from here

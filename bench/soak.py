@@ -89,7 +89,7 @@ async def _soak(minutes: float, rounds: int, length: float, *, as_json: bool) ->
         ("round", "requests", "watches", "resident", "descriptors", "threads", "still watching", "still answering"),
     )
     end, number = time.monotonic() + minutes * 60, 0
-    with made_up_cluster(2, 20, 3) as cluster, cluster_server(cluster) as server:
+    with made_up_cluster(2, 20, 3) as cluster, cluster_server(cluster.url, cluster.url) as server:
         while time.monotonic() < end or number < rounds:
             number += 1
             found = await _Churn(cluster, server).round(length)

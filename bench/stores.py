@@ -10,30 +10,60 @@ import tempfile
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from fleet import SCRAPE_INTERVAL, Fleet
+from fleet import SCRAPE_INTERVAL
 from processes import LOOPBACK, Process, free_port, running
 
-__all__ = ["Store", "prometheus"]
+__all__ = ["Member", "Scraped", "Store", "prometheus"]
 
 _PATIENCE = 90.0
 
 
+class Member(Protocol):
+    """A target: where its page is, and the labels its scrape job gives its series."""
+
+    @property
+    def path(self) -> str: ...  # noqa: D102 see above
+
+    def scrape_labels(self) -> dict[str, str]: ...  # noqa: D102 see above
+
+
+class Scraped(Protocol):
+    """What a Prometheus scrapes: its members, and the command, run by Python, that serves their pages (:func:`fleet.serve`)."""
+
+    @property
+    def command(self) -> list[str]: ...  # noqa: D102 see above
+
+    def all(self) -> Sequence[Member]: ...  # noqa: D102 see above
+
+
 @dataclass(frozen=True, slots=True)
 class Store:
-    """A Prometheus that knows a fleet. ``series`` is how many it holds in memory."""
+    """A Prometheus that knows a fleet. ``series`` is how many it holds in memory, ``log`` where it writes down what it is asked."""
 
     process: Process
-    fleet: Fleet
     series: int
+    log: Path
 
     def number(self, promql: str) -> float:
         """The value of a query with one result; 0 without one."""
         return _number(self.process.url, promql)
+
+    def asked(self, since: int = 0) -> list[str]:
+        """The queries it was asked, each once, after byte ``since`` of its log."""
+        with self.log.open("rb") as log:
+            log.seek(since)
+            lines = log.read().splitlines()
+        return list(dict.fromkeys(json.loads(line)["params"]["query"] for line in lines))
+
+    def mark(self) -> int:
+        """The place the log has reached, in bytes."""
+        return self.log.stat().st_size if self.log.exists() else 0
 
     def queries(self) -> int:
         """How many instant queries it has been asked."""
@@ -47,7 +77,7 @@ class Store:
 
 
 @contextmanager
-def prometheus(fleet: Fleet) -> Iterator[Store]:
+def prometheus(fleet: Scraped) -> Iterator[Store]:
     """A Prometheus in a directory of its own, from the moment it has scraped every proxy of ``fleet``."""
     binary = shutil.which("prometheus")
     if binary is None:
@@ -55,7 +85,7 @@ def prometheus(fleet: Fleet) -> Iterator[Store]:
     with tempfile.TemporaryDirectory(prefix="trafficmetrics-bench-") as place, _pages(fleet) as address:
         directory, port = Path(place), free_port()
         config = directory / "prometheus.yml"
-        config.write_text(json.dumps(_configuration(fleet, address)), encoding="utf-8")
+        config.write_text(json.dumps(_configuration(fleet, address, directory / "queries.log")), encoding="utf-8")
         command = [
             binary,
             f"--config.file={config}",
@@ -64,14 +94,12 @@ def prometheus(fleet: Fleet) -> Iterator[Store]:
             "--log.level=warn",
         ]
         with running(command, port, "/-/ready", directory / "prometheus.log") as process:
-            yield Store(process, fleet, _scraped(process.url, fleet))
+            yield Store(process, _scraped(process.url, fleet), directory / "queries.log")
 
 
 @contextmanager
-def _pages(fleet: Fleet) -> Iterator[str]:
-    command = [sys.executable, str(Path(__file__).with_name("fleet.py"))]
-    sizes = map(str, (fleet.namespaces, fleet.deployments, fleet.callees))
-    process = subprocess.Popen([*command, *sizes], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+def _pages(fleet: Scraped) -> Iterator[str]:
+    process = subprocess.Popen([sys.executable, *fleet.command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         yield f"{LOOPBACK}:{int(process.stdout.readline())}"
@@ -79,13 +107,13 @@ def _pages(fleet: Fleet) -> Iterator[str]:
         process.communicate()
 
 
-def _configuration(fleet: Fleet, address: str) -> dict[str, object]:
+def _configuration(fleet: Scraped, address: str, log: Path) -> dict[str, object]:
     """One target for each proxy, as in a cluster. JSON is YAML."""
     targets = [
         {"targets": [address], "labels": {**member.scrape_labels(), "__metrics_path__": member.path}} for member in fleet.all()
     ]
     return {
-        "global": {"scrape_interval": f"{SCRAPE_INTERVAL}s", "scrape_timeout": f"{SCRAPE_INTERVAL}s"},
+        "global": {"scrape_interval": f"{SCRAPE_INTERVAL}s", "scrape_timeout": f"{SCRAPE_INTERVAL}s", "query_log_file": str(log)},
         "scrape_configs": [
             {
                 "job_name": "linkerd-proxy",
@@ -97,7 +125,7 @@ def _configuration(fleet: Fleet, address: str) -> dict[str, object]:
     }
 
 
-def _scraped(url: str, fleet: Fleet) -> int:
+def _scraped(url: str, fleet: Scraped) -> int:
     """Wait for the first scrape of every proxy; how many series there are."""
     end, expected = time.monotonic() + _PATIENCE, len(fleet.all())
     while time.monotonic() < end:

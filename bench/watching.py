@@ -79,12 +79,12 @@ async def _watch_many(refreshes: int, most: int) -> None:
             "p99",
             "worst",
         ),
-        "A list needs 2 queries. delay: from the instant the numbers are of to the arrival of the first event with them, the time the "
+        "A list needs 7 queries. delay: from the instant the numbers are of to the arrival of the first event with them, the time the "
         "source and\n  the client take included. memory of each: resident size of the server over that without watchers, by their number.",
     )
     with made_up_cluster(10, 100, 5) as cluster:
         for crowd in crowds:
-            with cluster_server(cluster) as server:
+            with cluster_server(cluster.url, cluster.url) as server:
                 await _measure(table, crowd, cluster, server, refreshes)
     table.print()
 
