@@ -340,7 +340,9 @@ def _kind(text: str, field: str, also: str = "") -> str:
         # Which custom controllers there are is for Kubernetes to say.
         return text
     if row is None:
-        raise BadQuery(f'{field}: "{text}" is not a kind; known are {also}{", ".join(row.kind for row in RESOURCE_TYPES)}')
+        known = f"{also}{', '.join(row.kind for row in RESOURCE_TYPES)}"
+        custom = "" if field == "edgeKind" else ", and the kinds of custom controllers, spelt as Kubernetes has them (Rollout)"
+        raise BadQuery(f'{field}: "{text}" is not a kind; known are {known}{custom}')
     return row.kind
 
 

@@ -28,6 +28,7 @@ from metrics_api import (
     TrafficError,
     TrafficMetrics,
     TrafficQuery,
+    Unsupported,
     aside,
     best_observers,
     first_few,
@@ -58,7 +59,7 @@ class TrafficService:
         if question.split:
             return await answer_split(question, instant, partial(self._seen, past=question.instant is not None), view)
         _check_kinds(question, view)
-        gathered, naming = await self._observed(query, view)
+        gathered, naming = await self._found(query, view)
         then: tuple[str, ...] = ()
         if question.instant is not None and (gathered.samples or not naming):
             then = _beyond_knowing(gathered, query.namespace)
@@ -95,6 +96,15 @@ class TrafficService:
             view = ThenView(view)
         gathered, naming = await self._observed(query, view)
         return replace(gathered, warnings=(*gathered.warnings, *view.warnings, *naming))
+
+    async def _found(self, query: TrafficQuery, view: ObjectView) -> tuple[Gathered, tuple[str, ...]]:
+        """What was observed. What no mesh names is unavailable, and not unsupported, while what it is made of cannot be read."""
+        try:
+            return await self._observed(query, view)
+        except Unsupported as error:
+            if view.warnings:
+                raise BackendUnavailable("kubernetes", f"{'; '.join(view.warnings)}; {error.message}") from error
+            raise
 
     async def _observed(self, query: TrafficQuery, view: ObjectView) -> tuple[Gathered, tuple[str, ...]]:
         """What the sources saw, named and added up, and what is to be known of the names."""
@@ -162,6 +172,8 @@ def _check_kinds(question: Question, view: ObjectView) -> None:
     peer = question.fields.required("edge.resource.kind") or ANY_WORKLOAD
     for field, kind in [*(("resource.kind", kind) for kind in question.kinds), ("edge.resource.kind", peer)]:
         if type_of_kind(kind) is None and kind != ANY_WORKLOAD and kind not in view.custom_kinds:
+            if kind in question.kinds and view.warnings:
+                raise BackendUnavailable("kubernetes", "; ".join(view.warnings))
             known = [row.kind for row in RESOURCE_TYPES] + sorted(view.custom_kinds)
             raise BadQuery(f'{field}: "{kind}" is not a kind; known are {", ".join(known)}')
 
@@ -207,6 +219,9 @@ def _check_labels(rows: list[TrafficMetrics], view: ObjectView) -> list[str]:
     unlabelled = [row for row in rows if view.labels(row.resource) is None]
     if not unlabelled:
         return []
+    if all(row.resource.kind in view.custom_kinds for row in unlabelled):
+        kinds = first_few(sorted({row.resource.kind for row in unlabelled}))
+        return [f"labelSelector takes objects of custom controllers for objects without labels, as theirs are not read: {kinds}"]
     if view.warnings:
         raise BackendUnavailable("kubernetes", f"a label selector cannot be applied: {'; '.join(view.warnings)}")
     return ["labelSelector compares the labels of Kubernetes objects; without a cluster there are none"]

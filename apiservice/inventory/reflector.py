@@ -201,7 +201,7 @@ class Reflector:
     def _in_touch(self) -> None:
         """A watch was accepted: what is listed, or was known before, is what there is."""
         if self._told:
-            logger.info("%s are followed again", self._watched)
+            logger.info("%s are followed now", self._watched)
             if self._listed is None:
                 self._store.fresh(self._watched.kind)
         self._tell_listed()

@@ -91,7 +91,8 @@ class _View:
         record = self._store.get(*resource)
         if record is not None:
             return record.labels
-        return None if self.exists(resource) is None else {}
+        # Of an object that is known by its name alone nobody has read the labels.
+        return {} if self.exists(resource) is False else None
 
     def refs(self) -> Collection[ResourceRef]:
         found = {
@@ -140,9 +141,13 @@ class _View:
         if known.state is State.ABSENT:
             raise Unsupported(known.reason)
         if not self._store.tells(kind):
-            raise BackendUnavailable("kubernetes", known.reason or f"{_plural(kind)} are still being listed")
+            raise BackendUnavailable("kubernetes", self._reason(kind))
         records = [record for record in self._store.records(kind, namespace) if name in ("", record.name)]
         return tuple(record.split for record in records if isinstance(record, RouteRecord) and record.split is not None)
+
+    def _reason(self, kind: str) -> str:
+        """Why a kind is not known."""
+        return self._store.knowledge(kind).reason or f"{_plural(kind)} are still being listed"
 
     def _records(self, kind: str) -> list[Record]:
         row = type_of_kind(kind)
@@ -162,17 +167,16 @@ class _View:
         return services[0] if len(services) == 1 else host(joined.name)
 
     def _warnings(self) -> Iterator[str]:
+        for kind in self._kinds:
+            for told_by in () if self._store.watches(kind) or kind in _NO_KINDS else sorted(CONTROLLED):
+                if not self._store.tells(told_by):
+                    yield f"which {_plural(kind)} there are is not known: {self._reason(told_by)}"
         for kind in dict.fromkeys((*self._kinds, *self._wanting)):
-            known = self._store.knowledge(kind)
-            match known.state:
-                case State.PENDING:
-                    reason = f"{_plural(kind)} are still being listed"
-                case State.FAILED | State.STALE:
-                    reason = known.reason
-                case _:
-                    continue
+            known, reason = self._store.knowledge(kind), self._reason(kind)
+            if known.state in (State.KNOWN, State.ABSENT):
+                continue
             if kind in self._wanting:
-                yield f"numbers may be missing, because nobody knows which {_plural(kind)} they belong to: {reason}"
+                yield f"numbers may be missing, because {_plural(kind)} are needed to add them up: {reason}"
             elif known.state is State.STALE:
                 yield f"labels and existence of {_plural(kind)} are those of some time ago: {reason}"
             else:

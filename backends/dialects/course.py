@@ -33,7 +33,7 @@ class Course:
     def parts(self) -> Sequence[Part]:
         """The parts that are asked now."""
         stage = self._stages[0] if self._stages else []
-        return [replace(part, latencies=(), sums=()) for part in stage if part.view.requests] if self._probing else stage
+        return [replace(part, latencies=(), sums=()) for part in stage] if self._probing else stage
 
     @property
     def reads(self) -> tuple[Read, ...]:
@@ -50,7 +50,7 @@ class Course:
         stage, *rest = self._stages
         if self._probing:
             self._probing = False
-            if not any(self._known[part.requests] for part in stage if part.view.requests):
+            if not any(self._known[part.requests] for part in stage):
                 self._stages = []
             return
         found = interpret(stage, self._query, self._known, self._source)

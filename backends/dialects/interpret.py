@@ -83,6 +83,17 @@ def passed_by(parts: Sequence[Part], results: Mapping[Read, Rows]) -> bool:
 
 
 def _best(parts: Sequence[Part], chosen: Collection[_Seen]) -> list[Sample]:
+    """Of each direction by itself: the ends of one may be named so that strands have to be told apart, and those of the other not."""
+    return [
+        sample
+        for direction in dict.fromkeys(part.direction for part in parts)
+        for sample in _best_of_direction(
+            [part for part in parts if part.direction is direction], [seen for seen in chosen if seen.sample.direction is direction]
+        )
+    ]
+
+
+def _best_of_direction(parts: Sequence[Part], chosen: Collection[_Seen]) -> list[Sample]:
     if any(part.strands for part in parts):
         partial = frozenset[int]().union(*(part.partial for part in parts))
         return best_observers(roll_up(_alike(_strand_by_strand(chosen, partial))))

@@ -62,6 +62,8 @@ def _of_direction(dialect: Dialect, query: TrafficQuery) -> tuple[TrafficQuery, 
     if members is None or not set(query.kinds) & {*WORKLOAD_KINDS, "Node"}:
         # What a Namespace or a Service receives is counted under its name; what its members receive is counted under theirs.
         return (own,)
+    if query.kinds == ("ReplicaSet",):
+        own = replace(own, whole="ReplicaSet")
     rest = replace(members, apart_from=tuple(dict.fromkeys((*query.kinds, *_others(dialect, query)))))
     return (own, rest) if plan(dialect, rest) else (own,)
 

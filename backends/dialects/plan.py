@@ -115,7 +115,7 @@ def _parts(
     for rank, view in enumerate(dialect.views):
         ends = (view.source, view.destination) if direction is Direction.TO else (view.destination, view.source)
         # Unless several kinds are wanted, an object of a single kind is named in the first way that works.
-        resource = tuple(identity for identity in ends[0] if _asked(identity, query.kinds))
+        resource = tuple(_precise([identity for identity in ends[0] if _asked(identity, query.kinds)], query))
         peer = _peers(ends[1], query) if query.edges else ()
         observed = tuple(
             (value, side, 10_000 * sides.index(side) + 100 * rank + order)
@@ -123,12 +123,18 @@ def _parts(
             if side in sides and side in among
         )
         if resource and observed and (peer if query.edges else not view.partial):
-            apart = identities_apart(dialect, view, query.apart_from, source=direction is Direction.TO)
+            apart = _apart(dialect, view, query, direction)
             if query.apart_from and not left_unnamed(apart)[0]:
                 # Without labels that such series lack, they cannot be told from all others.
                 continue
             named = _ends(view, query, direction, resource, peer, callers=callers)
             part = _part(view, query, direction, replace(named, apart=apart), observed)
+            if others := _better_named(part, planned, query):
+                if any(other.strands for other in others):
+                    # Observers are chosen there for each strand, and a member is on none.
+                    continue
+                told = dict.fromkeys(identity for other in others for identity in other.peer if identity.labels)
+                part = _part(view, query, direction, replace(named, apart=(*apart, *told)), observed)
             # Two views may read the very same series for this question: once is enough.
             if not any(_repeats(part, earlier) for earlier in planned):
                 planned.append(part)
@@ -137,6 +143,16 @@ def _parts(
     if callers or len(set(observers)) < len(observers):
         return planned
     return [part if any(item.overlap for item in part.view.corrections) else _whole(dialect, part, query) for part in planned]
+
+
+def _apart(dialect: Dialect, view: View, query: TrafficQuery, direction: Direction) -> tuple[Identity, ...]:
+    """The identities of which one names the resource in series that are left out."""
+    return tuple(_precise(identities_apart(dialect, view, query.apart_from, source=direction is Direction.TO), query))
+
+
+def _precise(identities: Sequence[Identity], query: TrafficQuery) -> list[Identity]:
+    """The identities without bare names where pods tell the ReplicaSet: those are the names of what owns it."""
+    return [identity for identity in identities if query.whole != "ReplicaSet" or identity.kind != ANY_WORKLOAD]
 
 
 def _told_elsewhere(part: Part, parts: Sequence[Part], query: TrafficQuery) -> bool:
@@ -152,6 +168,23 @@ def _told_elsewhere(part: Part, parts: Sequence[Part], query: TrafficQuery) -> b
         for other in parts
         if other is not part and not any(identity.names(kind) for identity in other.peer for kind in kinds)
     )
+
+
+def _better_named(part: Part, earlier: Sequence[Part], query: TrafficQuery) -> list[Part]:
+    """If this part names peers by members alone, the earlier ones that read all its series and have other names for peers."""
+    kinds = peer_kinds(query)
+    if not query.edges or any(identity.names(kind) for identity in part.peer for kind in kinds):
+        return []
+    members, sides = members_of(part.peer, query.peer_members), {side for _, side, _ in part.sides}
+    return [
+        other
+        for other in earlier
+        if members
+        and other.view.counters == part.view.counters
+        and set(part.resource) <= set(other.resource)
+        and sides <= {side for _, side, _ in other.sides}
+        and not set(members) & set(other.peer)
+    ]
 
 
 def _repeats(part: Part, earlier: Part) -> bool:
@@ -244,8 +277,12 @@ def unnamed_peers(dialect: Dialect, query: TrafficQuery, parts: Sequence[Part]) 
             known.append(part)
             continue
         rest = tuple(identity for identity in part.peer if identity not in by_level)
-        ends = _ends(view, query, direction, part.resource, (*members, *rest), callers=part.callers)
-        apart = identities_apart(dialect, view, query.apart_from, source=direction is Direction.TO)
+        peer = (*members, *rest)
+        # What was chosen from without looking at the workloads within is so here, too.
+        ends = (
+            _ends(view, query, direction, part.resource, peer, callers=part.callers) if part.within else _Ends(part.resource, peer)
+        )
+        apart = _apart(dialect, view, query, direction)
         others.append(_part(view, query, direction, replace(ends, apart=(*apart, *by_level)), part.sides))
         known.append(replace(part, peer=by_level, named=True))
     return (known, others) if others else ([], [])
@@ -287,7 +324,8 @@ def _within(named: Sequence[Identity], end: Sequence[Identity]) -> tuple[Identit
     """The identities of the workloads, or else of the services, at an end which is named by something coarser."""
     if not named or named[0].kind not in COARSE:
         return ()
-    workloads = tuple(identity for identity in end if _asked(identity, WORKLOAD_KINDS))
+    # A pod of which no label tells the workload is told from others by its own name.
+    workloads = tuple(identity for identity in end if _asked(identity, (*WORKLOAD_KINDS, "Pod")))
     return workloads or tuple(identity for identity in end if identity.kind == "Service" and identity not in named)
 
 
@@ -330,7 +368,7 @@ def _part(view: View, query: TrafficQuery, direction: Direction, ends: _Ends, si
 
 def _whole(dialect: Dialect, part: Part, query: TrafficQuery) -> Part:
     """The part without the workloads within."""
-    apart = identities_apart(dialect, part.view, query.apart_from, source=part.direction is Direction.TO)
+    apart = _apart(dialect, part.view, query, part.direction)
     return _part(part.view, query, part.direction, _Ends(part.resource, part.peer, apart=apart), part.sides)
 
 

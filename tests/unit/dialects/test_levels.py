@@ -225,3 +225,57 @@ def test_without_members_everything_is_as_it_was():
     query = replace(TOTAL, members=())
     assert questions(load_dialect("linkerd"), query) == (query,)
     assert questions(load_dialect("linkerd"), replace(query, kinds=("CronJob",))) == ()
+
+
+@pytest.mark.parametrize("reporters", [("source",), ("source", "destination")], ids="-".join)
+@pytest.mark.parametrize("direction", [None, *Direction])
+@pytest.mark.parametrize(
+    ("kind", "level"),
+    [("Deployment", ""), ("Deployment", "Service"), ("Deployment", "Namespace"), ("Namespace", ""), ("Service", "")],
+)
+def test_a_peer_that_one_view_names_is_not_counted_by_its_pod_as_well(
+    kind: str, level: str, direction: Direction | None, reporters: tuple[str, ...]
+):
+    ends = {"source_workload": "web", "destination_workload": "api", "destination_service": "api.shop.svc.cluster.local"}
+    spaces = {"source_workload_namespace": "shop", "destination_workload_namespace": "shop", "namespace": "shop"}
+    series = [({**ends, **spaces, "reporter": reporter, "pod": reporter, "response_code": "200"}, 5.0) for reporter in reporters]
+    query = replace(EDGES, kinds=(kind,), namespace="", peer_kind=level, direction=direction)
+    samples = consult(load_dialect("istio"), query, {"istio_requests_total": series}).samples
+    assert {sample.success for sample in samples} == {5.0}
+    assert len({sample.direction for sample in samples}) == len(samples)
+
+
+@pytest.mark.parametrize("side", [None, *Side])
+def test_callees_that_a_namespace_names_and_those_that_only_a_service_does_are_told_together(side: Side | None):
+    ends = {"source_workload": "web", "source_workload_namespace": "shop", "response_code": "200"}
+    dead = {**ends, "destination_service": "dead.shop.svc.cluster.local"}
+    api = {**ends, "destination_workload": "api", "destination_workload_namespace": "shop"}
+    series = [({**callee, "reporter": reporter}, 5.0) for callee in (dead, api) for reporter in ("source", "destination")]
+    query = replace(EDGES, kinds=("Namespace",), namespace="", direction=Direction.TO, side=side, peer_members=("Service", "Pod"))
+    samples = consult(load_dialect("istio"), query, {"istio_requests_total": series}).samples
+    peers = {ResourceRef("Service", "shop", "dead"): 5.0, ResourceRef("Namespace", "", "shop"): 5.0}
+    assert {sample.peer: sample.success for sample in samples} == peers
+
+
+def test_pods_without_the_label_of_any_workload_that_had_connections_alone_are_told_of():
+    held = {"tcp_open_total": [({"direction": "inbound", "peer": "src", "namespace": "shop", "pod": "db-0"}, 5.0)]}
+    (sample,) = consult(load_dialect("linkerd"), replace(TOTAL, kinds=ALL_WORKLOADS), held).samples
+    assert (sample.resource, sample.counted) == (ResourceRef("Pod", "shop", "db-0"), False)
+
+
+def test_pods_tell_the_replicaset_where_a_bare_name_is_that_of_its_owner():
+    labels = {"namespace": "shop", "pod": "web-5d4f-x", "workload": "web", "envoy_cluster_name": "local_app"}
+    held = {"envoy_cluster_upstream_rq_xx": [({**labels, "envoy_response_code_class": "2"}, 5.0)]}
+    (sample,) = consult(load_dialect("envoy"), replace(TOTAL, kinds=("ReplicaSet",)), held).samples
+    assert (sample.resource, sample.success) == (ResourceRef("Pod", "shop", "web-5d4f-x"), 5.0)
+
+
+@pytest.mark.parametrize("kind", ["Node", "Namespace"])
+def test_pods_that_different_views_tell_of_are_added_even_where_no_label_tells_their_workload(kind: str):
+    here = {"namespace": "shop", "node": "n1", "envoy_response_code_class": "2"}
+    held = {
+        "envoy_http_downstream_rq_xx": [({**here, "pod": "gate-1", "envoy_http_conn_manager_prefix": "ingress_http"}, 7.0)],
+        "envoy_cluster_upstream_rq_xx": [({**here, "pod": "web-1", "envoy_cluster_name": "local_app"}, 5.0)],
+    }
+    (sample,) = consult(load_dialect("envoy"), TrafficQuery((kind,), Window(30), 0), held).samples
+    assert sample.success == 12.0
