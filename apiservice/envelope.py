@@ -25,6 +25,7 @@ from apiservice.requestinfo import RequestInfo, decode_path, parse_request
 from apiservice.status import status_for
 from apiservice.telemetry import Telemetry
 from apiservice.telemetry.labels import clean_dry_run, scoped
+from metrics_api.errors import TrafficError
 
 __all__ = ["INFO", "USER", "audit_id", "envelope", "failures_as_status", "stamp"]
 
@@ -100,7 +101,11 @@ async def failures_as_status(request: web.Request, handler: Handler) -> web.Stre
         status = status_for(error, request[INFO], audit_id(request))
         if status.code == HTTPStatus.INTERNAL_SERVER_ERROR:
             asked = fields({"method": request.method, "URI": request.rel_url.raw_path_qs})
-            _LOG.error("a request failed", exc_info=error, extra=asked)
+            if isinstance(error, TrafficError):
+                # Whoever raised it knew what was wrong: where in the code that was is of no use to who reads the log.
+                _LOG.error("a request failed: %s", error.message, extra=asked)
+            else:
+                _LOG.error("a request failed", exc_info=error, extra=asked)
         headers = {"Content-Type": Encoding.JSON.value, **status.headers()}
         return web.Response(status=status.code, body=encode(status.document(), Encoding.JSON), headers=headers)
 

@@ -31,6 +31,9 @@ _MEMBERS: dict[str, dict[str, tuple[str, ...]]] = {
 """Members of a kind, the best first, and the kinds that have to be known for them to be added up."""
 
 _PODS = frozenset({"Pod"})
+_REPLICA_SETS = frozenset({"ReplicaSet"})
+_MADE = {"Deployment": "ReplicaSet", "CronJob": "Job"}
+"""What makes the pods of a workload, and is called by its name with more behind it."""
 _OF_WORKLOADS: dict[str, tuple[str, ...]] = {"Pod": ("Pod",), ANY_WORKLOAD: ()}
 
 
@@ -60,7 +63,7 @@ def narrowing(store: Store, kinds: Collection[str], namespace: str, name: str) -
     """The names of all pods and workloads that belong to this object, of any of ``kinds``, or with a hyphen at the end how they begin.
 
     Of pods that were never seen it has the beginnings. Empty when there are too many, or when not all can be told: then anything may
-    belong to it. What is known by a ReplicaSet that is not known is not among them.
+    belong to it.
     """
     found: set[str] = set()
     for kind in kinds:
@@ -112,7 +115,10 @@ def _on_the_way(store: Store, pod: ResourceRef) -> Iterator[str]:
 
 
 def _own(store: Store, ref: ResourceRef) -> Iterator[str]:
-    """The name of a workload, and the beginning of the names of its pods if it makes them itself."""
+    """The name of a workload, and the beginning of the names of its pods."""
     yield ref.name
-    if ref.kind in (*GENERATING, NUMBERING) or ref.kind in store.kinship.customs(ref.namespace, ref.name, _PODS):
+    between = _MADE.get(ref.kind) or ("ReplicaSet" if store.kinship.customs(ref.namespace, ref.name, _REPLICA_SETS) else "")
+    if between:
+        yield beginning(between, ref.name)
+    elif ref.kind in (*GENERATING, NUMBERING) or ref.kind in store.kinship.customs(ref.namespace, ref.name, _PODS):
         yield beginning(ref.kind, ref.name)

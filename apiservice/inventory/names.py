@@ -4,14 +4,15 @@ Most controllers give the beginning of a name, and kube-apiserver cuts it to 58 
 (``k8s.io/apiserver``, pkg/storage/names/generate.go; ``k8s.io/apimachinery``, pkg/util/rand/rand.go has their alphabet). The beginning is
 the name of the owner and a hyphen (``kubernetes/kubernetes``, pkg/controller/controller_utils.go), in an indexed Job with the index and
 another (pkg/controller/job/indexed_job_utils.go). A StatefulSet numbers its pods. A Deployment names its ReplicaSets by a hash that is
-written with the same alphabet (pkg/controller/deployment/sync.go).
+written with the same alphabet (pkg/controller/deployment/sync.go), a CronJob its Jobs by the minute since 1970 for which they were due
+(pkg/controller/cronjob/utils.go).
 """
 
 from __future__ import annotations
 
 import re
 
-__all__ = ["CUT", "GENERATING", "LONGEST_WHOLE", "NUMBERING", "beginning", "deployment_of", "fits", "owners_of"]
+__all__ = ["CUT", "GENERATING", "LONGEST_WHOLE", "NUMBERING", "beginning", "cron_job_of", "deployment_of", "fits", "owners_of"]
 
 GENERATING = ("ReplicaSet", "DaemonSet", "Job", "ReplicationController")
 """Kinds whose pods have random names."""
@@ -31,6 +32,7 @@ _GENERATED = re.compile(f"(.+){_RANDOM}{{5}}")
 _INDEX = re.compile(r"-(?:0|[1-9][0-9]{0,9})-")
 _INDEXED = re.compile(f"(.+)({_INDEX.pattern})")
 _NUMBERED = re.compile(r"(.+)-(?:0|[1-9][0-9]*)")
+_SCHEDULED = re.compile(r"(.+)-[0-9]{8}")
 _HASHED = re.compile(f"(.+)-{_RANDOM}{{5,10}}")
 
 
@@ -74,6 +76,12 @@ def fits(kind: str, owner: str, pod: str) -> bool:
             return True
     numbered = _NUMBERED.fullmatch(pod) if numbers else None
     return numbered is not None and numbered[1] == owner
+
+
+def cron_job_of(job: str) -> str:
+    """The name of the CronJob that would give a Job this name; "" when none would."""
+    scheduled = _SCHEDULED.fullmatch(job)
+    return scheduled[1] if scheduled is not None else ""
 
 
 def deployment_of(replica_set: str) -> str:

@@ -2,7 +2,7 @@
 
 A reference names its controller by kind, name and uid, and what it names has to be there: an object of the same name that was made later
 is another. Where the objects of a kind are not known, and for kinds that are not watched, the reference is believed. Of a Pod or a
-ReplicaSet that was never seen, the owner is found by the name, if one alone fits.
+ReplicaSet that was never seen, the owner is found by the name, if one alone fits; and so is, behind both, what made a ReplicaSet or Job.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from apiservice.inventory.kinship import CONTROLLED, is_custom
-from apiservice.inventory.names import CUT, GENERATING, NUMBERING, deployment_of, fits, owners_of
+from apiservice.inventory.names import CUT, GENERATING, NUMBERING, cron_job_of, deployment_of, fits, owners_of
 from apiservice.inventory.records import PodRecord, Record
 from apiservice.inventory.store import Store
 from metrics_api import ANY_WORKLOAD, JOINED_SERVICE, SPLIT_KINDS, ResourceRef
@@ -159,7 +159,7 @@ def _upwards(store: Store, first: Step) -> list[Step]:
 def _controller(store: Store, step: Step) -> Step | None:
     record = step.record
     if record is None:
-        return _deployment(store, step.ref) if step.ref.kind == "ReplicaSet" else None
+        return _owner_by_name(store, step.ref)
     owner = record.controller
     # The kubelet makes mirror pods: a Node is where such a Pod runs, and owns it in name only.
     if owner is None or owner.kind == "Node":
@@ -175,9 +175,14 @@ def _controller(store: Store, step: Step) -> Step | None:
     return Step(ref, held) if held is not None or not store.knows(owner.kind) else None
 
 
-def _deployment(store: Store, replica_set: ResourceRef) -> Step | None:
-    """What a ReplicaSet that was never seen belongs to by its name."""
-    _, namespace, name = replica_set
+def _owner_by_name(store: Store, ref: ResourceRef) -> Step | None:
+    """What a ReplicaSet or a Job that was never seen belongs to by its name."""
+    kind, namespace, name = ref
+    if kind == "Job" and (owner := cron_job_of(name)):
+        cron_job = ResourceRef("CronJob", namespace, owner)
+        return Step(cron_job, record) if (record := store.held(cron_job)) is not None else None
+    if kind != "ReplicaSet":
+        return None
     owner = deployment_of(name)
     if not owner:
         return None
@@ -206,4 +211,16 @@ def _fitting(store: Store, pod: ResourceRef) -> list[Step]:
             ref = ResourceRef(record.kind, namespace, record.name)
             if fits(record.kind, record.name, name) and (held := store.held(ref)) is not None:
                 found[ref] = Step(ref, held)
-    return list(found.values())
+    return list(found.values()) or _unseen(store, pod)
+
+
+def _unseen(store: Store, pod: ResourceRef) -> list[Step]:
+    """The ReplicaSet or the Job that is gone with its pod, if what made it is there: a long window reaches back behind many of them."""
+    _, namespace, name = pod
+    refs = [
+        ResourceRef(kind, namespace, owner)
+        for owner in owners_of(name)
+        for kind in ("ReplicaSet", "Job")
+        if fits(kind, owner, name)
+    ]
+    return [Step(ref, None) for ref in refs if _owner_by_name(store, ref) is not None]

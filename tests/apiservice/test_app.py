@@ -13,6 +13,7 @@ from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient
 
 from apiservice.app import AppOptions
+from apiservice.authorization import AuthorizationError
 from apiservice.health import Check, Health
 from apiservice.identity import Unauthorized, User
 from apiservice.logformat import LogFormat
@@ -180,6 +181,27 @@ async def test_a_failing_authoriser_is_no_permission() -> None:
     async with client(service, Broken()) as session:
         document = await status_of(await session.get(f"{SHOP}/deployments"))
     assert (document["code"], service.asked) == (500, 0)
+
+
+@pytest.mark.parametrize(
+    ("error", "traced"),
+    [
+        pytest.param(AuthorizationError("kube-apiserver did not answer"), False, id="known"),
+        pytest.param(OSError("broken"), True, id="unforeseen"),
+    ],
+)
+async def test_the_log_has_the_place_in_the_code_only_of_what_nobody_foresaw(error: Exception, *, traced: bool) -> None:
+    class Broken(Door):
+        async def authorize(self, *_: Any) -> Any:
+            raise error
+
+    log = io.StringIO()
+    with writing_log(log, LogFormat.TEXT, level_of(0)):
+        async with client(door=Broken()) as session:
+            await session.get(f"{SHOP}/deployments")
+    assert ("Traceback" in log.getvalue()) is traced
+    assert "a request failed" in log.getvalue()
+    assert str(error) in log.getvalue()
 
 
 # What every answer has

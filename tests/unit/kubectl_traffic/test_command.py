@@ -15,6 +15,8 @@ from metrics_api import BadQuery
         ("-n shop", "get trafficmetrics -n shop"),
         ("-A -o wide", "get trafficmetrics -A -o wide"),
         ("deploy", "get deployments.metrics.smi-spec.io"),
+        ("cj/nightly -n shop", "get cronjobs.metrics.smi-spec.io nightly -n shop"),
+        ("ts/canary -n shop", "get trafficsplits.metrics.smi-spec.io canary -n shop"),
         ("deploy/web -n shop -o yaml", "get deployments.metrics.smi-spec.io web -n shop -o yaml"),
         (
             "-n data sts/db --window 5m",

@@ -61,11 +61,10 @@ class Knowledge:
                 return () if forgotten else tuple(("Service", pod.namespace, service) for service in pod.services)
         if kind == "CronJob" and self.by_cron_job:
             return tuple((kind, pod.namespace, owner.partition("/")[2]) for owner in pod.part_of if owner.startswith("CronJob/"))
-        # Of what was deleted together with its owner, nothing but a name that the mesh tells is left.
-        named_alone = pod.strange or (forgotten and pod.owner in LATE)
-        if named_alone and not self.told:
+        # Of what never was here nothing but a name that the mesh tells is left.
+        if pod.strange and not self.told:
             return ()
-        owners = (pod.workload,) if named_alone or kind == "Workload" else (pod.workload, *pod.part_of)
+        owners = (pod.workload,) if pod.strange or kind == "Workload" else (pod.workload, *pod.part_of)
         named = [owner.partition("/") for owner in owners]
         return tuple((found, pod.namespace, name) for found, _, name in named if kind in (found, "Workload"))
 

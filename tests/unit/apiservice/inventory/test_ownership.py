@@ -247,7 +247,25 @@ class TestWhatIsGone:
         ]
         assert above(store, ref("Deployment", "web"), ("Service",)) == (ref("Service", "web"),)
         clock.advance(1)
-        assert [above(store, asked, (kind,)) for kind in kinds] == [(), (), ()]
+        assert [above(store, asked, (kind,)) for kind in kinds] == [(ref("Deployment", "web"),), (), ()]
+
+    @pytest.mark.parametrize(
+        ("name", "kinds", "expected"),
+        [
+            pytest.param("web-5d4f6c7b8-x2x9z", ("Deployment",), ref("Deployment", "web"), id="of a ReplicaSet"),
+            pytest.param("tick-29000000-bcdfg", ("CronJob",), ref("CronJob", "tick"), id="of a Job"),
+            pytest.param("tick-29000000-0-bcdfg", ("CronJob",), ref("CronJob", "tick"), id="of an indexed Job"),
+            pytest.param("tick-29000000-bcdfg", ("Workload",), ref("Job", "tick-29000000"), id="to the Job"),
+            pytest.param("web-aeiou-x2x9z", ("Deployment",), None, id="that is no hash"),
+            pytest.param("other-5d4f6c7b8-x2x9z", ("Deployment",), None, id="of nobody who is there"),
+            pytest.param("tick-2900-bcdfg", ("CronJob",), None, id="that is no minute"),
+        ],
+    )
+    def test_what_made_the_owner_is_told_by_the_name_if_the_owner_was_never_seen(
+        self, name: str, kinds: tuple[str, ...], expected: ResourceRef | None
+    ):
+        store = synced(web, tick)
+        assert above(store, ref("Pod", name), kinds) == ((expected,) if expected else ())
 
     def test_a_live_pod_is_behind_no_service_that_it_has_left(self):
         store = synced(web_pod, obj("Service", "web"), slice_of("web", web_pod.name))
