@@ -300,16 +300,18 @@ async def serving(
         )
         app.on_response_prepare.append(lifecycle.say_goodbye)
         chores = list(cluster.chores)
+        if tls is not None:
+            chores += [tls.keep_fresh, partial(tls.follow, cluster.trust_changed)]
+        # The socket is closed first: what is under way then still finds an inventory that is followed.
+        await stack.enter_async_context(background(chores))
         urls: list[str] = []
         if tls is None:
             port = await stack.enter_async_context(listening(app, LOOPBACK, server.insecure_port, None))
             urls.append(f"http://{LOOPBACK}:{port}")
         else:
-            chores += [tls.keep_fresh, partial(tls.follow, cluster.trust_changed)]
             socket = listening(app, server.bind_address, server.secure_port, tls.context, telemetry.handshake_failed)
             port = await stack.enter_async_context(socket)
             urls.append(f"https://{server.bind_address}:{port}")
-        await stack.enter_async_context(background(chores))
         yield urls
 
 

@@ -85,13 +85,23 @@ async def background(chores: Sequence[Callable[[], Awaitable[None]]]) -> AsyncIt
     async def run(chore: Callable[[], Awaitable[None]]) -> None:
         await chore()
 
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(run(chore)) for chore in chores]
-        try:
-            yield
-        finally:
-            for task in tasks:
-                task.cancel()
+    failed: Exception | None = None
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(run(chore)) for chore in chores]
+            try:
+                yield
+            except Exception as error:
+                failed = error
+                raise
+            finally:
+                for task in tasks:
+                    task.cancel()
+    except BaseExceptionGroup:
+        # What went wrong in the block has nothing to do with the chores.
+        if failed is not None:
+            raise failed from None
+        raise
 
 
 async def forever() -> None:

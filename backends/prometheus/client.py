@@ -192,7 +192,8 @@ class PrometheusClient:
             return response.status, response.headers, await response.content.read(_LARGEST_REMARK)
 
     async def _result(self, call: _Call) -> tuple[_Envelope, list[msgspec.Raw]]:
-        async with self._slots, self._failures():
+        # Waiting for others is part of the time there is: a store that hangs is given up as soon by whoever comes second.
+        async with self._failures(), asyncio.timeout(self._settings.timeout), self._slots:
             status, headers, body = await self._post(call)
         self._is_victoria_metrics = self._is_victoria_metrics or _VICTORIA_METRICS in headers
         envelope = self._envelope(call, status, headers, body)
