@@ -13,9 +13,9 @@ from typing import Any, Protocol
 
 from cachetools import TTLCache
 
-from apiservice.flight import Sharing, SingleFlight
 from apiservice.result import Result
 from metrics_api import Expired
+from metrics_api.flight import Sharing, SingleFlight
 
 __all__ = ["Answers"]
 

@@ -16,11 +16,11 @@ from cachetools import TTLCache
 from multidict import CIMultiDict
 
 from apiservice.encoding import GZIP_ABOVE, accepts_gzip, compress
-from apiservice.flight import SingleFlight
 from apiservice.representation import Style, mark_incomplete
 from apiservice.result import Result
 from apiservice.sending import Streamed
 from apiservice.warning import warning_headers
+from metrics_api.flight import SingleFlight
 from metrics_api.objects import TrafficMetrics
 
 __all__ = ["Bodies"]

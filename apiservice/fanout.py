@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from cachetools import TTLCache
 
-from apiservice.flight import Sharing, SingleFlight
 from apiservice.logformat import go_duration
 from apiservice.logs import QUESTIONS, fields
 from metrics_api import Answer, Backend, BackendError, BackendForgot, Sample, TrafficQuery, Unsupported, Window
+from metrics_api.backend import GivesPercentiles
+from metrics_api.flight import Sharing, SingleFlight
+from metrics_api.sample import Covered
 
 __all__ = ["Fanout", "Gathered", "Observer"]
 
@@ -34,6 +36,7 @@ class Observer:
 class Gathered:
     """What all sources together say: of several sources with a row, the first in the configuration gives it.
 
+    ``elsewhere`` are the sources whose numbers are of another instant or window than the first one's, and what these are.
     ``asked`` is a source to name when something is missing: the first that failed, or else the first that was asked.
     """
 
@@ -43,6 +46,7 @@ class Gathered:
     warnings: tuple[str, ...]
     incomplete: bool
     asked: str = ""
+    elsewhere: Mapping[str, Covered] = field(default_factory=dict)
 
 
 class Fanout:
@@ -67,6 +71,11 @@ class Fanout:
         self._flights: SingleFlight[Gathered] = SingleFlight()
         self._troubles: dict[str, str] = {}
 
+    @property
+    def gives_percentiles(self) -> bool:
+        """Whether a source must be told which percentiles are wanted; all others give histograms, which tell any."""
+        return any(isinstance(backend, GivesPercentiles) and backend.gives_percentiles for backend in self._backends)
+
     def trouble(self, source: str) -> str | None:
         """Why the last question a source was asked failed; None when it did not, or none was asked yet."""
         return self._troubles.get(source)
@@ -90,7 +99,8 @@ class Fanout:
         if not able:
             raise Unsupported("; ".join(f'source "{name}": {why}' for name, why in refusals.items()) or "no source is configured")
         outcomes = await asyncio.gather(*(self._one(backend, query) for backend in able))
-        answers = [outcome for outcome in outcomes if isinstance(outcome, Answer)]
+        answered = [(backend.name, outcome) for backend, outcome in zip(able, outcomes, strict=True) if isinstance(outcome, Answer)]
+        answers = [answer for _, answer in answered]
         failures = [outcome for outcome in outcomes if isinstance(outcome, BackendError)]
         if not answers:
             raise failures[0]
@@ -102,6 +112,11 @@ class Fanout:
                 dict.fromkeys([*(error.message for error in failures), *(text for answer in answers for text in answer.warnings)])
             ),
             asked=failures[0].backend if failures else able[0].name,
+            elsewhere={
+                name: (answer.instant, answer.window)
+                for name, answer in answered
+                if (answer.instant, answer.window) != (answers[0].instant, answers[0].window)
+            },
             incomplete=bool(failures) or any(answer.incomplete for answer in answers),
         )
         if len(gathered.samples) < _SAMPLES_KEPT:

@@ -7,9 +7,9 @@ from dataclasses import replace
 from functools import cache
 
 from apiservice.objects import ObjectView
-from metrics_api import ANY_WORKLOAD, Naming, ResourceRef, Sample, TrafficQuery, first_few, lift, type_of_kind
+from metrics_api import ANY_WORKLOAD, Naming, ResourceRef, Sample, TrafficQuery, blurred, first_few, lift, type_of_kind
 
-__all__ = ["in_scope", "lifted", "lost_members", "with_members"]
+__all__ = ["in_scope", "lifted", "lost_members", "lost_percentiles", "with_members"]
 
 _ANY_PEER = ResourceRef("", "", "")
 _OWNED = frozenset({"Pod", "ReplicaSet", "ReplicationController"})
@@ -21,9 +21,16 @@ def with_members(query: TrafficQuery, view: ObjectView) -> TrafficQuery:
     members = view.members(query.kinds)
     peer_members = view.members((query.peer_level,)) if query.edges else ()
     narrowing = view.narrowing(query.kinds, query.namespace, query.name) if members and query.name else ()
+    services = _services(query, view) if query.edges and query.name else ()
     # Only the name of the whole is known, not those of the peers that belong to it.
     peer = _ANY_PEER if peer_members else query.peer
-    return replace(query, members=members, peer_members=peer_members, narrowing=narrowing, peer=peer)
+    return replace(query, members=members, peer_members=peer_members, narrowing=narrowing, peer=peer, services=services)
+
+
+def _services(query: TrafficQuery, view: ObjectView) -> tuple[str, ...]:
+    """The names of the Services by which the object asked for may be called."""
+    above = (view.above(ResourceRef(kind, query.namespace, query.name), ("Service",)) for kind in query.kinds)
+    return tuple(sorted({service.name for services in above for service in services}))
 
 
 def lifted(samples: Iterable[Sample], query: TrafficQuery, view: ObjectView) -> list[Sample]:
@@ -63,6 +70,15 @@ def lost_members(samples: Iterable[Sample], query: TrafficQuery, view: ObjectVie
     why = "because nobody knows what they belong to: they are gone, or of another cluster"
     named = first_few(["/".join(pod[1:]) for pod in lost])
     return (Naming(f"left out are pods, {why}: {named}", lost, f"left out are pods, {why}"),)
+
+
+def lost_percentiles(parts: Iterable[Sample], wholes: Iterable[Sample]) -> tuple[str, ...]:
+    """A sentence about objects that have no percentiles because a source gives those of their parts, and no histogram."""
+    lost = blurred(parts, wholes)
+    if not lost:
+        return ()
+    why = "percentiles are not known where several workloads are added up, because a source gives those of each and no histogram"
+    return (Naming(f"{why}: {first_few(['/'.join(filter(None, ref[1:])) for ref in lost])}", lost, why),)
 
 
 def in_scope(resource: ResourceRef, query: TrafficQuery) -> bool:

@@ -263,6 +263,7 @@ async def serving(
     """The whole server, running; yields the URLs it is reached at. ``objects`` stand in for those of a cluster."""
     async with AsyncExitStack() as stack:
         telemetry = Telemetry(VERSION, [backend.name for backend in backends])
+        telemetry.spending.follow(backends)
         cluster = await stack.enter_async_context(_cluster(settings.kubernetes, settings.metrics.default_workload_kind, telemetry))
         for backend in backends:
             await stack.enter_async_context(backend)

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from metrics_api import JOINED_SERVICE, ResourceRef, Unsupported, first_few, type_of_kind
+from metrics_api import JOINED_SERVICE, ResourceRef, Unsupported, called_service, first_few, type_of_kind
 from metrics_api.resources import host
 
 __all__ = ["BackendService", "ObjectView", "Objects", "Split", "StandaloneObjects", "ThenView", "Unowned"]
@@ -78,6 +78,10 @@ class ObjectView(Protocol):
         """
         ...
 
+    def behind(self, service: ResourceRef) -> tuple[ResourceRef, ...]:
+        """The workloads whose pods stand behind a Service; empty when there is none, or nobody knows."""
+        ...
+
     def members(self, kinds: Collection[str]) -> tuple[str, ...]:
         """Of which kinds the objects are that those of ``kinds`` can be added up from, the best first; ``Workload`` is any workload."""
         ...
@@ -103,7 +107,7 @@ class Objects(Protocol):
         ...
 
     async def view_of(self, resources: Collection[ResourceRef]) -> ObjectView:
-        """A view that can name these resources; those of kind ``Workload`` and ``JoinedService`` are what it is for."""
+        """A view that can name these resources; those of kind ``Workload``, ``JoinedService`` and ``CalledHost`` are what it is for."""
         ...
 
 
@@ -115,6 +119,10 @@ class Unowned:
     def above(self, resource: ResourceRef, kinds: Collection[str]) -> tuple[ResourceRef, ...]:
         """Nothing belongs to anything else."""
         return (resource,) if resource.kind in kinds else ()
+
+    def behind(self, service: ResourceRef) -> tuple[ResourceRef, ...]:  # noqa: ARG002 nobody knows
+        """Nobody knows."""
+        return ()
 
     def members(self, kinds: Collection[str]) -> tuple[str, ...]:  # noqa: ARG002 nobody knows
         """Nobody knows."""
@@ -181,6 +189,10 @@ class StandaloneObjects(Unowned):
                 return resource._replace(kind=self._kind)
             case "JoinedService":
                 return host(resource.name)
+            case "CalledHost":
+                found = called_service(resource)
+                # Only the form of the name tells a Service from any other host.
+                return found[0] if found is not None and found[1] else host(resource.name)
             case _:
                 return resource
 
@@ -224,6 +236,10 @@ class ThenView:
     def above(self, resource: ResourceRef, kinds: Collection[str]) -> tuple[ResourceRef, ...]:
         """As the objects of now have it, and those that are gone had it."""
         return self._now.above(resource, kinds)
+
+    def behind(self, service: ResourceRef) -> tuple[ResourceRef, ...]:
+        """Those that stand there now."""
+        return self._now.behind(service)
 
     def members(self, kinds: Collection[str]) -> tuple[str, ...]:
         """As now."""

@@ -93,7 +93,7 @@ def object_document(row: TrafficMetrics, style: Style, *, columns: bool = True) 
     if style.transform is None:
         return row.wire(style.unit)
     if style.transform.kind == "Table":
-        sheet = _table({"resourceVersion": resource_version(row.instant)}, style.transform, style)
+        sheet = _table({"resourceVersion": resource_version(row.told_at)}, style.transform, style)
         return {**sheet.envelope, **({} if columns else {"columnDefinitions": None}), sheet.key: [sheet.row(row)]}
     return _partial(row, style.transform)
 

@@ -6,9 +6,13 @@ from dataclasses import dataclass
 
 from apiservice.hiding import Places
 from metrics_api.objects import TrafficMetrics
+from metrics_api.resources import GROUP
 from metrics_api.window import Window
 
-__all__ = ["Result"]
+__all__ = ["STALE", "Result"]
+
+STALE = f"{GROUP}/stale"
+"""The annotation of rows whose source gave numbers that are older than they need be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +29,8 @@ class Result:
     warnings: tuple[str, ...] = ()
     incomplete: bool = False
     hidden: Places = frozenset()
+
+    @property
+    def stale(self) -> bool:
+        """Whether a source gave older numbers than it could: they are no step back in time."""
+        return any(STALE in row.annotations for row in self.rows)

@@ -17,8 +17,8 @@ from typing import Any, Protocol
 from cachetools import TTLCache
 
 from apiservice.clock import Clock
-from apiservice.flight import SingleFlight
 from apiservice.kube import KubeError
+from metrics_api.flight import SingleFlight
 
 __all__ = ["LIFETIME", "Observer", "Reviewer", "Reviews"]
 

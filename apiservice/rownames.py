@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from metrics_api import ANY_WORKLOAD, JOINED_SERVICE, WORKLOAD_KINDS, Direction, type_of_kind
+from metrics_api import ANY_WORKLOAD, CALLED_HOST, JOINED_SERVICE, WORKLOAD_KINDS, Direction, type_of_kind
 
 __all__ = ["RowName", "is_custom_kind", "row_named"]
 
@@ -42,4 +42,4 @@ def row_named(text: str) -> RowName | None:
 
 def is_custom_kind(text: str) -> bool:
     """Whether a kind that is not served may be that of a custom controller's objects; which there are is for Kubernetes to say."""
-    return _CUSTOM.fullmatch(text) is not None and text not in (ANY_WORKLOAD, JOINED_SERVICE)
+    return _CUSTOM.fullmatch(text) is not None and text not in (ANY_WORKLOAD, CALLED_HOST, JOINED_SERVICE)

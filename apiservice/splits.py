@@ -180,7 +180,7 @@ def _rows(question: Question, split: Split, seen: _Seen, view: ObjectView) -> It
         service = _service(backend)
         about = SplitBackend(split.apex, _shown(service, split.ref), backend.weight)
         samples = [replace(sample, resource=split.ref) for sample in seen.samples.get((split.ref, service), ())]
-        rows = normalise(samples, instant, window, lambda _: labels, measures=measures)
+        rows = normalise(samples, instant, window, lambda _: labels, measures=measures, elsewhere=seen.gathered.elsewhere)
         if not rows and not question.edges:
             rows = [replace(idle(split.ref, instant, window, labels, measures=measures), edge=Edge(side=Side.CLIENT))]
         for row in rows:

@@ -6,15 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
+from apiservice.called import named
 from apiservice.fanout import Fanout, Gathered
 from apiservice.hiding import Places, discreet, hide
-from apiservice.lifting import in_scope, lifted, lost_members, with_members
+from apiservice.lifting import in_scope, lifted, lost_members, lost_percentiles, with_members
 from apiservice.objects import Objects, ObjectView, ThenView
 from apiservice.question import Question, fields_of
 from apiservice.result import Result
 from apiservice.splits import answer_split
 from metrics_api import (
     ANY_WORKLOAD,
+    CALLED_HOST,
     JOINED_SERVICE,
     RESOURCE_TYPES,
     BackendUnavailable,
@@ -34,13 +36,15 @@ from metrics_api import (
     first_few,
     idle,
     normalise,
-    rename,
     timestamp,
     type_of_kind,
 )
 from metrics_api.resources import GROUP
 
 __all__ = ["TrafficService"]
+
+_INCOMPLETE = (ANY_WORKLOAD, JOINED_SERVICE, CALLED_HOST)
+"""Kinds of what is known by a name that does not tell which object it is."""
 
 
 class TrafficService:
@@ -52,12 +56,12 @@ class TrafficService:
 
     async def answer(self, question: Question, instant: int) -> Result:
         """The rows of a question as of ``instant``, in Unix seconds. Raises the errors of :mod:`metrics_api.errors`."""
-        query = question.query(instant)
+        query = self._precise(question.query(instant), question)
         view = await self._objects.view(question.kinds, query.namespace, query.name)
         if question.instant is not None:
             view = ThenView(view)
         if question.split:
-            return await answer_split(question, instant, partial(self._seen, past=question.instant is not None), view)
+            return await answer_split(question, instant, partial(self._seen, question), view)
         _check_kinds(question, view)
         gathered, naming = await self._found(query, view)
         then: tuple[str, ...] = ()
@@ -89,12 +93,18 @@ class TrafficService:
             hidden=hidden,
         )
 
-    async def _seen(self, query: TrafficQuery, *, past: bool) -> Gathered:
+    def _precise(self, query: TrafficQuery, question: Question) -> TrafficQuery:
+        """The query, with the percentiles that are wanted if a source has to be told; otherwise all that ask it share an answer."""
+        if not self._fanout.gives_percentiles:
+            return query
+        return replace(query, quantiles=tuple([measure.quantile for measure in question.measures if measure.quantile is not None]))
+
+    async def _seen(self, question: Question, query: TrafficQuery) -> Gathered:
         """What the sources saw of the kinds that a query asks for, with all there is to tell; whether it exists is not looked at."""
         view = await self._objects.view(query.kinds, query.namespace, query.name)
-        if past:
+        if question.instant is not None:
             view = ThenView(view)
-        gathered, naming = await self._observed(query, view)
+        gathered, naming = await self._observed(self._precise(query, question), view)
         return replace(gathered, warnings=(*gathered.warnings, *view.warnings, *naming))
 
     async def _found(self, query: TrafficQuery, view: ObjectView) -> tuple[Gathered, tuple[str, ...]]:
@@ -110,12 +120,12 @@ class TrafficService:
         """What the sources saw, named and added up, and what is to be known of the names."""
         asked = with_members(query, view)
         gathered = await self._fanout.gather(asked)
-        samples, naming = await self._named(gathered.samples, view)
+        samples, naming = await self._named(gathered.samples, query, view)
         if not asked.members and not asked.peer_members:
             return replace(gathered, samples=tuple(samples)), naming
         lost = await aside(len(samples), partial(lost_members, samples, query, view))
-        samples = await aside(len(samples), partial(lifted, samples, query, view))
-        return replace(gathered, samples=tuple(samples)), (*naming, *lost)
+        whole = await aside(len(samples), partial(lifted, samples, query, view))
+        return replace(gathered, samples=tuple(whole)), (*naming, *lost, *lost_percentiles(samples, whole))
 
     async def _require(self, question: Question, view: ObjectView, gathered: Gathered) -> None:
         """An object without edges has an empty list of them; NotFound is for one that does not exist."""
@@ -126,14 +136,17 @@ class TrafficService:
         elif not exists:
             raise _missing(question, view, gathered)
 
-    async def _named(self, samples: Iterable[Sample], view: ObjectView) -> tuple[list[Sample], tuple[str, ...]]:
+    async def _named(
+        self, samples: Iterable[Sample], query: TrafficQuery, view: ObjectView
+    ) -> tuple[list[Sample], tuple[str, ...]]:
         """The samples with what is known by an incomplete name turned into objects."""
         samples = list(samples)
-        bare = {ref for sample in samples for ref in (sample.resource, sample.peer) if ref.kind in (ANY_WORKLOAD, JOINED_SERVICE)}
+        bare = {ref for sample in samples for ref in (sample.resource, sample.peer) if ref.kind in _INCOMPLETE}
         if not bare and not view.custom_kinds:
             return samples, ()
         naming = await self._objects.view_of(bare) if bare else view
-        return best_observers(rename(samples, naming.named)), naming.warnings if bare else ()
+        found, told = await aside(len(samples), partial(named, samples, query, naming))
+        return best_observers(found), (*naming.warnings, *told) if bare else ()
 
 
 def _rows(
@@ -146,7 +159,9 @@ def _rows(
 
     kept = [sample for sample in samples if view.exists(sample.resource) is not False]
     qualified, measures = question.qualified, question.measures
-    rows = normalise(kept, gathered.instant, gathered.window, labels, qualified=qualified, measures=measures)
+    rows = normalise(
+        kept, gathered.instant, gathered.window, labels, qualified=qualified, measures=measures, elsewhere=gathered.elsewhere
+    )
     if question.edges or not (question.single or question.include_idle):
         return rows
     observed = {row.resource for row in rows}

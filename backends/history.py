@@ -39,7 +39,7 @@ async def history(backend: Backend, query: TrafficQuery, span: Span, percentiles
     # What is missing here shall be known before the source is asked for a long time.
     _pandas()
     quantiles = _quantiles(percentiles)
-    answers = await backend.history(replace(query, sums=True), span)
+    answers = await backend.history(replace(query, sums=True, quantiles=tuple(quantiles.values())), span)
     return await asyncio.to_thread(partial(_frame, answers, quantiles))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from importlib.util import find_spec
 
 from metrics_api import Backend
 from metrics_api.document import Node
@@ -26,7 +27,47 @@ def _scrape(node: Node, name: str) -> Backend | None:
     return None if settings is None else ScrapeBackend(settings)
 
 
-TYPES: dict[str, Maker] = {"prometheus": _prometheus, "scrape": _scrape}
+def _cloudwatch(node: Node, name: str) -> Backend | None:
+    if find_spec("aiobotocore") is None:
+        node.problem('sources of type "cloudwatch" need the SDK of AWS: pip install "trafficmetrics[cloudwatch]"')
+        return None
+    from backends.cloudwatch.settings import read_settings, source_of  # noqa: PLC0415 loaded when configured
+
+    if source_of(node) == "promql":
+        return _promql(node, name)
+    from backends.cloudwatch.backend import CloudWatchBackend  # noqa: PLC0415 loaded when configured
+
+    settings = read_settings(node, name)
+    return None if settings is None else CloudWatchBackend(settings)
+
+
+def _promql(node: Node, name: str) -> Backend | None:
+    """CloudWatch's own settings and signatures, and the source for Prometheus, which understands what it answers."""
+    from backends.cloudwatch.promql import read_promql  # noqa: PLC0415 loaded when configured
+    from backends.prometheus import PrometheusBackend, PrometheusSettings  # noqa: PLC0415 loaded when configured
+
+    settings = read_promql(node, name)
+    if settings is None:
+        return None
+    common = settings.common
+    return PrometheusBackend(
+        PrometheusSettings(
+            name=name,
+            url="",
+            dialect=settings.dialect,
+            timeout=common.timeout,
+            tls=common.tls,
+            params=settings.params,
+            scrape_interval=settings.scrape_interval,
+            concurrency=common.concurrency,
+            overrides=settings.overrides,
+            signer=settings.signer,
+            type="cloudwatch",
+        )
+    )
+
+
+TYPES: dict[str, Maker] = {"prometheus": _prometheus, "scrape": _scrape, "cloudwatch": _cloudwatch}
 
 
 def configured(entries: Iterable[Node]) -> list[Backend]:

@@ -8,11 +8,12 @@ from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
-from metrics_api import BackendRefused
+from metrics_api import BackendError, BackendRefused
 from metrics_api.document import Node
 
-__all__ = ["KEYS", "Credentials", "TlsSettings", "read_credentials", "read_tls"]
+__all__ = ["KEYS", "Credentials", "Signer", "TlsSettings", "read_credentials", "read_tls"]
 
 KEYS = ("headers", "headerFiles", "bearerTokenFile", "basicAuth", "tls")
 """The keys of a source that are read here."""
@@ -78,6 +79,28 @@ class Credentials:
         if any(ord(character) < 32 for character in secret):
             raise BackendRefused(self.source, f'the credentials in "{path}" are not one line of text')
         return secret
+
+
+class Signer(Protocol):
+    """Who we are to a service that wants each request signed, and knows itself best where it is and why it refuses."""
+
+    async def open(self) -> str:
+        """Find what to sign with, and return the URL of the service, without a slash at the end.
+
+        Raises :class:`metrics_api.errors.BadConfiguration` with what to do when there is nothing to sign with.
+        """
+        ...
+
+    async def sign(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Mapping[str, str]:
+        """The headers to send: those given, and those that sign them. ``url`` and ``body`` are to be sent just as they are given here.
+
+        Raises :class:`metrics_api.errors.BackendError` when credentials cannot be renewed, or the URL is not one of the service.
+        """
+        ...
+
+    def explain(self, status: int, body: bytes) -> BackendError | None:
+        """The error that an answer of an HTTP status from 400 on stands for; None where it says nothing of its own."""
+        ...
 
 
 def read_credentials(node: Node, entries: Mapping[str, Node], name: str) -> Credentials:

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 
 from answers import compare
 from clients import crowd
+from cloudwatch import read_aws
 from fleet import Fleet
 from history import look_back
 from inventory import keep_up
@@ -31,6 +32,7 @@ _ALONE: dict[str, Callable[..., None]] = {
     "scaling": scale,
     "history": look_back,
     "inventory": keep_up,
+    "cloudwatch": read_aws,
 }
 
 

@@ -31,6 +31,7 @@ from metrics_api.quantity import Format, Quantity
 from metrics_api.query import Direction, Side, TrafficQuery
 from metrics_api.resources import (
     ANY_WORKLOAD,
+    CALLED_HOST,
     EVERYTHING,
     JOINED_SERVICE,
     RESOURCE_TYPES,
@@ -39,11 +40,12 @@ from metrics_api.resources import (
     WORKLOAD_KINDS,
     ResourceRef,
     ResourceType,
+    called_service,
     partings,
     type_of_kind,
     type_of_plural,
 )
-from metrics_api.rollup import best_observers, rename, roll_up
+from metrics_api.rollup import best_observers, blurred, rename, roll_up
 from metrics_api.sample import NEXT_SCHEME, Answer, Sample
 from metrics_api.selector import LabelSelector, Operator, Requirement
 from metrics_api.span import Span
@@ -53,6 +55,7 @@ from metrics_api.wording import Naming, first_few
 
 __all__ = [
     "ANY_WORKLOAD",
+    "CALLED_HOST",
     "EVERYTHING",
     "JOINED_SERVICE",
     "NEXT_SCHEME",
@@ -101,6 +104,8 @@ __all__ = [
     "Window",
     "aside",
     "best_observers",
+    "blurred",
+    "called_service",
     "first_few",
     "format_duration",
     "idle",

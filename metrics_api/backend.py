@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 from metrics_api.query import TrafficQuery
 from metrics_api.sample import Answer
 from metrics_api.span import Span
 
-__all__ = ["Backend"]
+__all__ = ["Backend", "GivesPercentiles"]
 
 
 class Backend(Protocol):
@@ -45,3 +45,13 @@ class Backend(Protocol):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+
+@runtime_checkable
+class GivesPercentiles(Protocol):
+    """A source that has percentiles and no histograms, so that it must be told which are wanted (``TrafficQuery.quantiles``)."""
+
+    @property
+    def gives_percentiles(self) -> bool:
+        """Whether it is so, as it is configured."""
+        ...

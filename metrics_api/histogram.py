@@ -75,6 +75,23 @@ class Histogram:
                 counts.append(count)
         return cls(tuple(bounds), tuple(counts), floor, exponential=True, sum=seconds) if bounds else None
 
+    @classmethod
+    def of_values(cls, counts: Mapping[float, float], seconds: float | None = None) -> Histogram:
+        """A histogram of exact values, in seconds, and how often each was observed; ``seconds`` is the ``sum``.
+
+        Each value is a bucket that holds nothing else, so that percentiles are values that were observed, also when it is merged.
+        """
+        bounds: list[float] = []
+        parts: list[float] = []
+        for value, count in sorted(counts.items()):
+            below = math.nextafter(value, 0.0)
+            if below > (bounds[-1] if bounds else 0.0):
+                bounds.append(below)
+                parts.append(0.0)
+            bounds.append(value)
+            parts.append(count)
+        return cls(tuple(bounds), tuple(parts), 0.0, exponential=True, sum=seconds)
+
     @property
     def total(self) -> float:
         """How many observations there are."""
@@ -147,12 +164,13 @@ class Histogram:
 
 
 class Percentiles(Mapping[float, float]):
-    """Percentiles a source computed itself, in seconds by quantile; they can be shown and never merged."""
+    """Percentiles a source computed itself, in seconds by quantile, and maybe the mean; they can be shown and never merged."""
 
-    __slots__ = ("_values",)
+    __slots__ = ("_mean", "_values")
 
-    def __init__(self, values: Mapping[float, float]) -> None:
+    def __init__(self, values: Mapping[float, float], mean: float | None = None) -> None:
         self._values = dict(values)
+        self._mean = mean
 
     def __getitem__(self, q: float) -> float:
         return self._values[q]
@@ -167,8 +185,9 @@ class Percentiles(Mapping[float, float]):
         """The percentile the source gave, or None: one it did not give is never derived."""
         return self._values.get(q)
 
-    def mean(self) -> None:
-        """Not known: it cannot be derived from percentiles."""
+    def mean(self) -> float | None:
+        """The mean the source gave, or None: it cannot be derived from percentiles."""
+        return self._mean
 
     def stddev(self) -> None:
         """Not known: it cannot be derived from percentiles."""

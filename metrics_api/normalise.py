@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from metrics_api.measures import Measure
 from metrics_api.objects import Edge, Extra, TrafficMetrics
 from metrics_api.query import Direction
-from metrics_api.resources import EVERYTHING, ResourceRef
-from metrics_api.sample import Sample
+from metrics_api.resources import EVERYTHING, GROUP, ResourceRef
+from metrics_api.sample import Covered, Sample
 from metrics_api.window import Window
 
 __all__ = ["idle", "normalise", "row_name"]
 
+_NOWHERE: Mapping[str, Covered] = {}
 _TOO_LARGE = 2**63
 
 Labels = Callable[[ResourceRef], Mapping[str, str]]
@@ -26,11 +27,13 @@ def normalise(
     *,
     qualified: bool = False,
     measures: Sequence[Measure] = (),
+    elsewhere: Mapping[str, Covered] = _NOWHERE,
 ) -> list[TrafficMetrics]:
     """The objects for ``samples``, sorted by namespace, name, direction and peer.
 
     ``labels`` gives the labels of the Kubernetes object behind a resource. ``qualified`` names rows as the ``trafficmetrics`` resource
     does (``deployment.web``), instead of by the object's own name. ``measures`` are wanted of each beside the five.
+    ``elsewhere`` tells of sources whose numbers describe something else than ``instant`` and ``window`` what that is.
     """
     rows = [
         TrafficMetrics(
@@ -38,14 +41,16 @@ def normalise(
             namespace=sample.resource.namespace,
             resource=sample.resource,
             edge=Edge(sample.direction, sample.side, sample.peer),
-            instant=instant,
-            window=window,
+            instant=elsewhere.get(sample.source, (instant, window))[0],
+            window=elsewhere.get(sample.source, (instant, window))[1],
             p99=_percentile(sample, 0.99),
             p90=_percentile(sample, 0.9),
             p50=_percentile(sample, 0.5),
             success=_thousandths(sample.success),
             failure=_thousandths(sample.failure),
             labels=labels(sample.resource),
+            version=instant if sample.source in elsewhere else None,
+            annotations={f"{GROUP}/{mark}": "true" for mark in sorted(sample.marks)},
             source=sample.source,
             extras=tuple([Extra(measure.name, _measured(sample, measure)) for measure in measures]),
         )

@@ -65,7 +65,8 @@ class TrafficMetrics:
     """The traffic of one resource, in total or with one peer.
 
     Latencies are whole microseconds, counts whole thousandths of a request; None is unknown. ``extras`` come after the five.
-    ``instant`` is Unix seconds. ``source`` names the source that observed, and is not sent.
+    ``instant`` is Unix seconds; so is ``version``, the instant of the answer it is a part of, None where that is the same.
+    ``source`` names the source that observed, and is not sent.
     """
 
     name: str
@@ -84,13 +85,19 @@ class TrafficMetrics:
     source: str = ""
     extras: tuple[Extra, ...] = ()
     backend: SplitBackend | None = None
+    version: int | None = None
+
+    @property
+    def told_at(self) -> int:
+        """The instant of the answer it is a part of, in Unix seconds."""
+        return self.instant if self.version is None else self.version
 
     def metadata(self) -> dict[str, Any]:
         """The ``metadata`` field as sent."""
         metadata: dict[str, Any] = {"name": self.name}
         if self.namespace:
             metadata["namespace"] = self.namespace
-        metadata["resourceVersion"] = resource_version(self.instant)
+        metadata["resourceVersion"] = resource_version(self.told_at)
         metadata["creationTimestamp"] = None
         if self.labels:
             metadata["labels"] = dict(self.labels)

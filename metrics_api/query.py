@@ -42,6 +42,8 @@ class TrafficQuery:
     the sample is about that. ``peer_members``: the same for the level of the peer.
     ``whole``: of which kind the objects are whose members are asked about; its level is that of the peers.
     ``apart_from``: kinds; series that name an object of one of these are left out.
+    ``quantiles``: percentiles that are wanted beside the three that every row has; a source that tells histograms need not look.
+    ``services``: names of the Services by which callers may know the object asked for; empty when nobody knows.
     ``narrowing``: the names of the members that matter, or with a hyphen at the end the beginnings of them; empty is all.
     """
 
@@ -61,6 +63,8 @@ class TrafficQuery:
     whole: str = ""
     apart_from: tuple[str, ...] = ()
     narrowing: tuple[str, ...] = ()
+    quantiles: tuple[float, ...] = ()
+    services: tuple[str, ...] = ()
 
     @property
     def peer_level(self) -> str:

@@ -6,12 +6,14 @@ the routes of the Gateway API, which split traffic as a TrafficSplit does.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
 __all__ = [
     "ANY_WORKLOAD",
     "API_VERSION",
+    "CALLED_HOST",
     "EVERYTHING",
     "GROUP",
     "JOINED_SERVICE",
@@ -22,6 +24,7 @@ __all__ = [
     "WORKLOAD_KINDS",
     "ResourceRef",
     "ResourceType",
+    "called_service",
     "host",
     "partings",
     "type_of_kind",
@@ -42,6 +45,12 @@ JOINED_SERVICE = "JoinedService"
 """Kind of a Service of which a source knows namespace and name only as one text with a hyphen between them (``shop-eu-api``).
 
 It never reaches the wire either: :func:`partings` are what it may mean, and whoever knows the Services tells which of them it does.
+"""
+
+
+CALLED_HOST = "CalledHost"
+"""Kind of whatever answers under a host name (``orders``, ``orders.shop.svc:8080``, ``api.example.com``), which a caller in the namespace
+of the reference used; :func:`called_service` is the Service that it may mean. It never reaches the wire either.
 """
 
 
@@ -144,6 +153,25 @@ def partings(joined: ResourceRef) -> list[ResourceRef]:
     """The Services that a :data:`JOINED_SERVICE` may be: one for each hyphen that may be the one between namespace and name."""
     text = joined.name
     return [ResourceRef("Service", text[:at], text[at + 1 :]) for at in range(1, len(text) - 1) if text[at] == "-"]
+
+
+_LABEL = "[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
+_SERVICE_HOST = re.compile(
+    rf"(?P<name>{_LABEL})(?:\.(?P<namespace>{_LABEL})(?P<svc>\.svc(?:\.{_LABEL})*\.?)?)?(?::[0-9]+)?", re.IGNORECASE
+)
+
+
+def called_service(called: ResourceRef) -> tuple[ResourceRef, bool] | None:
+    """The Service that a :data:`CALLED_HOST` is the name of, and whether its form says that it is one; None when it cannot be one.
+
+    A Service is called by its name in its own namespace, by ``name.namespace`` anywhere, and by ``name.namespace.svc`` with or without
+    the cluster's domain behind it, which nothing else is called (Kubernetes, "DNS for Services and Pods").
+    """
+    match = _SERVICE_HOST.fullmatch(called.name)
+    # The name of a Service begins with a letter, which keeps addresses out.
+    if match is None or not match["name"][0].isalpha():
+        return None
+    return ResourceRef("Service", (match["namespace"] or called.namespace).lower(), match["name"].lower()), match["svc"] is not None
 
 
 def host(name: str) -> ResourceRef:

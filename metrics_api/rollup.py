@@ -10,7 +10,7 @@ from metrics_api.histogram import Histogram, Percentiles, merge
 from metrics_api.resources import ResourceRef
 from metrics_api.sample import Sample
 
-__all__ = ["added", "best_observers", "rename", "roll_up"]
+__all__ = ["added", "best_observers", "blurred", "rename", "roll_up"]
 
 
 def roll_up(samples: Iterable[Sample]) -> list[Sample]:
@@ -32,8 +32,18 @@ def added(group: Sequence[Sample]) -> Sample:
         group[0],
         success=_sum(sample.success for sample in group),
         failure=_sum(sample.failure for sample in group),
-        latency=_merged([sample.latency for sample in group if sample.latency is not None]),
+        latency=_merged(group),
+        marks=frozenset[str]().union(*(sample.marks for sample in group)),
     )
+
+
+def blurred(parts: Iterable[Sample], wholes: Iterable[Sample]) -> list[ResourceRef]:
+    """The resources whose percentiles were lost in adding ``parts`` up to ``wholes``, because those of their parts cannot be merged."""
+    parts = list(parts)
+    if not any(isinstance(part.latency, Percentiles) for part in parts):
+        return []
+    bare = {part.about for part in parts if part.latency is None and _busy(part)}
+    return sorted({whole.resource for whole in wholes if whole.latency is None and whole.about not in bare and _busy(whole)})
 
 
 def best_observers(samples: Iterable[Sample]) -> list[Sample]:
@@ -51,13 +61,21 @@ def rename(samples: Iterable[Sample], name: Callable[[ResourceRef], ResourceRef]
     return roll_up(replace(sample, resource=name(sample.resource), peer=name(sample.peer)) for sample in samples)
 
 
+def _busy(sample: Sample) -> bool:
+    """Whether it counts any request."""
+    return bool(sample.success or sample.failure)
+
+
 def _sum(counts: Iterable[float | None]) -> float | None:
     known = [count for count in counts if count is not None]
     return sum(known) if known else None
 
 
-def _merged(latencies: list[Histogram | Percentiles]) -> Histogram | Percentiles | None:
-    if len(latencies) < 2:
-        return latencies[0] if latencies else None
+def _merged(group: Sequence[Sample]) -> Histogram | Percentiles | None:
+    latencies = [sample.latency for sample in group if sample.latency is not None]
     histograms = [latency for latency in latencies if isinstance(latency, Histogram)]
-    return merge(histograms) if len(histograms) == len(latencies) else None
+    if latencies and len(histograms) == len(latencies):
+        return merge(histograms)
+    # Percentiles of some of the requests are those of all only if there were no others.
+    alone = len(latencies) == 1 and not any(_busy(sample) for sample in group if sample.latency is None)
+    return latencies[0] if alone else None

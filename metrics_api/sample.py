@@ -10,7 +10,10 @@ from metrics_api.query import Direction, Side
 from metrics_api.resources import ResourceRef
 from metrics_api.window import Window
 
-__all__ = ["NEXT_SCHEME", "Answer", "Sample"]
+__all__ = ["NEXT_SCHEME", "Answer", "Covered", "Sample"]
+
+Covered = tuple[int, Window]
+"""What numbers describe: the window, and the instant at its end in Unix seconds."""
 
 NEXT_SCHEME = 1_000_000
 """What is between the trusts of one scheme of names in a source and of the next: observers of one have less than that between them."""
@@ -21,7 +24,8 @@ class Sample:
     """One row of one source: the traffic of a resource, with one peer or (``EVERYTHING``) in total.
 
     ``success`` and ``failure`` are requests in the window. None is unknown, 0 is measured. ``trust`` orders observers of the same
-    traffic, the best first: of two samples about the same thing the lower one is used, and they are never added.
+    traffic, the best first: of two samples about the same thing the lower one is used, and they are never added. ``marks`` are words for
+    what is to be known of the numbers wherever they are shown (``sampled``: they are of a part of the requests; ``stale``).
     """
 
     resource: ResourceRef
@@ -33,6 +37,7 @@ class Sample:
     latency: Histogram | Percentiles | None
     trust: int = 0
     source: str = ""
+    marks: frozenset[str] = frozenset()
 
     @property
     def about(self) -> Hashable:

@@ -13,7 +13,7 @@ import yaml
 
 from apiservice.main import _parser
 from apiservice.settings import OPTIONS
-from backends.dialects import Dialect, builtin_dialects, load_dialect, parse_dialect
+from backends.dialects import Dialect, builtin_dialects, hosted_dialects, load_dialect, parse_dialect
 from backends.dialects.overrides import KEYS as OVERRIDES
 from backends.dialects.reference import reference, support_table
 from backends.prometheus import settings as prometheus
@@ -32,7 +32,7 @@ def text(page: str) -> str:
 
 
 def dialects() -> list[Dialect]:
-    return [load_dialect(name) for name in builtin_dialects()]
+    return [load_dialect(name) for name in sorted([*builtin_dialects(), *hosted_dialects()])]
 
 
 @pytest.mark.parametrize("page", ["docs/dialects.md", "README.md"])

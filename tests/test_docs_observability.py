@@ -12,9 +12,19 @@ from apiservice.identity import User
 from apiservice.requestinfo import parse_request
 from apiservice.settings import OPTIONS
 from apiservice.telemetry import Telemetry
+from metrics_api.usage import Usage
 
 PAGE = (Path(__file__).parent.parent / "docs" / "observability.md").read_text(encoding="utf-8")
 TYPES = {"unknown": "untyped"}
+
+
+class Paid:
+    """A source that is paid for by use."""
+
+    name = "aws"
+
+    def usage(self) -> Usage:
+        return Usage({"GetMetricData": 1}, 1, 1, 1, 0.1)
 
 
 def exposed() -> dict[str, Metric]:
@@ -31,6 +41,7 @@ def exposed() -> dict[str, Metric]:
     telemetry.access_reviews.posted("201", 0.1)
     telemetry.token_reviews.held(0.1)
     telemetry.sources.asked("mesh", "ok", 0.1, 3)
+    telemetry.spending.follow([Paid()])
     telemetry.inventory.follow(["Pod"], lambda _: 3, lambda _: True)
     telemetry.checked("readyz", "ping", passed=True)
     with telemetry.long_running(info):

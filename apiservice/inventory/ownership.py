@@ -14,14 +14,16 @@ from apiservice.inventory.kinship import CONTROLLED, is_custom
 from apiservice.inventory.names import CUT, GENERATING, NUMBERING, cron_job_of, deployment_of, fits, owners_of
 from apiservice.inventory.records import PodRecord, Record
 from apiservice.inventory.store import Store
-from metrics_api import ANY_WORKLOAD, JOINED_SERVICE, SPLIT_KINDS, ResourceRef
+from metrics_api import ANY_WORKLOAD, CALLED_HOST, JOINED_SERVICE, SPLIT_KINDS, ResourceRef
 
 __all__ = ["Step", "above", "chains", "descendants", "pods_of", "services_of", "workload_of"]
 
 _DEEPEST = 8
 """Steps of the longest walk: references that go in circles have no end."""
 
-_NO_WORKLOADS = frozenset({"", "Service", "Node", "Namespace", "EndpointSlice", JOINED_SERVICE, ANY_WORKLOAD, *SPLIT_KINDS})
+_NO_WORKLOADS = frozenset(
+    {"", "Service", "Node", "Namespace", "EndpointSlice", JOINED_SERVICE, CALLED_HOST, ANY_WORKLOAD, *SPLIT_KINDS}
+)
 _PODS = frozenset({"Pod"})
 _REPLICA_SETS = frozenset({"ReplicaSet"})
 

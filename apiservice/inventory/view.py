@@ -12,12 +12,14 @@ from apiservice.inventory.store import State, Store
 from apiservice.objects import ObjectView, Split
 from metrics_api import (
     ANY_WORKLOAD,
+    CALLED_HOST,
     JOINED_SERVICE,
     WORKLOAD_KINDS,
     BackendUnavailable,
     Naming,
     ResourceRef,
     Unsupported,
+    called_service,
     partings,
     type_of_kind,
 )
@@ -31,7 +33,7 @@ _PATIENCE = 5.0
 _NAMED = (*WORKLOAD_KINDS, "CronJob")
 """Kinds that a workload known by its name may be of. Istio names the pods of a CronJob by that."""
 
-_NO_KINDS = frozenset({"", ANY_WORKLOAD, JOINED_SERVICE})
+_NO_KINDS = frozenset({"", ANY_WORKLOAD, JOINED_SERVICE, CALLED_HOST})
 """What has one of these is a name, and no object yet."""
 
 _OWNED = CONTROLLED - {"Pod"}
@@ -51,9 +53,12 @@ class ClusterObjects:
 
     async def view_of(self, resources: Collection[ResourceRef]) -> ObjectView:
         """A view that finds the kind of workloads known by name, and the namespace of Services known by one joined to it."""
-        joined = ("Service",) if any(resource.kind == JOINED_SERVICE for resource in resources) else ()
+        joined = ("Service",) if any(resource.kind in (JOINED_SERVICE, CALLED_HOST) for resource in resources) else ()
         bare = WORKLOAD_KINDS if any(resource.kind == ANY_WORKLOAD for resource in resources) else ()
-        await self._store.settled(needed(bare) | {"CronJob", "Pod", *joined} if bare else joined, self._patience)
+        called = needed(("Service",)) if any(resource.kind == CALLED_HOST for resource in resources) else frozenset[str]()
+        await self._store.settled(
+            (needed(bare) | {"CronJob", "Pod", *joined} if bare else frozenset(joined)) | called, self._patience
+        )
         return _View(self._store, (*bare, *joined), "", "")
 
 
@@ -110,6 +115,8 @@ class _View:
         kind, namespace, name = resource
         if kind == JOINED_SERVICE:
             return self._parted(resource)
+        if kind == CALLED_HOST:
+            return self._called(resource)
         customs = self._store.kinship.customs(namespace, name)
         if kind != ANY_WORKLOAD:
             # Who strips the hash from the name of a ReplicaSet calls all that own one Deployments.
@@ -127,6 +134,12 @@ class _View:
 
     def above(self, resource: ResourceRef, kinds: Collection[str]) -> tuple[ResourceRef, ...]:
         return above(self._store, resource, kinds)
+
+    def behind(self, service: ResourceRef) -> tuple[ResourceRef, ...]:
+        membership, place = self._store.membership, service[1:]
+        pods = membership.pods(*place) or membership.pods_left(*place)
+        found = (workload_of(self._store, ResourceRef("Pod", service.namespace, pod)) for pod in pods)
+        return tuple(sorted({workload for workload in found if workload is not None}))
 
     def members(self, kinds: Collection[str]) -> tuple[str, ...]:
         found, missing = members(self._store, kinds)
@@ -165,6 +178,15 @@ class _View:
             self._joined[joined] = services
         # A mesh that joins the names of both adds their numbers up itself: they are of neither.
         return services[0] if len(services) == 1 else host(joined.name)
+
+    def _called(self, called: ResourceRef) -> ResourceRef:
+        found = called_service(called)
+        if found is None:
+            return host(called.name)
+        service, certain = found
+        exists = self.exists(service)
+        # While Services may not be read, the form of the name alone can tell.
+        return service if exists or (certain and exists is None) else host(called.name)
 
     def _warnings(self) -> Iterator[str]:
         for kind in self._kinds:

@@ -20,6 +20,7 @@ from apiservice.telemetry.delegation import AccessReviewMetrics, TokenReviewMetr
 from apiservice.telemetry.inventory import InventoryMetrics
 from apiservice.telemetry.requests import RequestMetrics
 from apiservice.telemetry.sources import SharingMetrics, SourceMetrics
+from apiservice.telemetry.spending import SpendingMetrics
 
 __all__ = ["Telemetry"]
 
@@ -42,7 +43,7 @@ _BUILD = {
 class Telemetry(RequestMetrics):
     """What the server counts, and ``/metrics`` to read it. ``version`` is that of the software; ``sources`` are the names configured.
 
-    Requests are counted by the object itself; ``callers``, ``token_reviews``, ``access_reviews``, ``sources``,
+    Requests are counted by the object itself; ``callers``, ``token_reviews``, ``access_reviews``, ``sources``, ``spending``,
     ``sharing`` and ``inventory`` count the rest. ``clock`` is Unix time.
     """
 
@@ -54,6 +55,7 @@ class Telemetry(RequestMetrics):
         self.access_reviews = AccessReviewMetrics(self.registry)
         self.sources = SourceMetrics(self.registry, clock)
         self.sources.expect(sources)
+        self.spending = SpendingMetrics(self.registry)
         self.sharing = SharingMetrics(self.registry)
         self.inventory = InventoryMetrics(self.registry)
         # As in Kubernetes, results of health checks have a page of their own, too: small enough to be read every second.

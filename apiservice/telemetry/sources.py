@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from apiservice.fanout import Observer
-from apiservice.flight import Sharing
+from metrics_api.flight import Sharing
 
 __all__ = ["SharingMetrics", "SourceMetrics"]
 

@@ -56,7 +56,7 @@ def difference(
         elif key in unsure or has_moved(before, row):
             events.append(Event(MODIFIED, row))
     if not incomplete:
-        events += [Event(DELETED, replace(row, instant=instant)) for key, row in told.items() if key not in present]
+        events += [Event(DELETED, replace(row, instant=instant, version=None)) for key, row in told.items() if key not in present]
     return events
 
 

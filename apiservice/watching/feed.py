@@ -12,11 +12,11 @@ from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from apiservice.flight import SingleFlight
 from apiservice.representation import mark_incomplete
 from apiservice.result import Result
 from apiservice.watching.changes import ADDED, DELETED, Event, Key, by_key, difference
 from metrics_api import TrafficError, TrafficMetrics, aside
+from metrics_api.flight import SingleFlight
 
 __all__ = ["OLDEST", "Ask", "Batch", "Feed", "Lines"]
 

@@ -11,11 +11,11 @@ from contextvars import Context
 from functools import partial
 from typing import Any, Protocol
 
-from apiservice.flight import SingleFlight
 from apiservice.result import Result
 from apiservice.status import shutting_down
 from apiservice.watching.feed import Feed
 from metrics_api import TrafficError
+from metrics_api.flight import SingleFlight
 
 __all__ = ["Feeds", "Service"]
 
@@ -122,7 +122,7 @@ class Feeds:
                 try:
                     async with self._turns, asyncio.timeout(_PATIENCE):
                         result = await self._service.answer(question)
-                        if result.instant + self._refresh < feed.version:
+                        if result.instant + self._refresh < feed.version and not result.stale:
                             # Versions only grow. Who begins afresh is told what is true now.
                             logger.warning("%d watches of %s end: the clock has gone back", feed.followers, question)
                             return

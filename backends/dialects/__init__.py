@@ -14,13 +14,22 @@ from backends.dialects.dialect import (
     Outcome,
     OutcomeRule,
     Sign,
+    Temporality,
     Trap,
     View,
 )
 from backends.dialects.identity import HOST, Identity
 from backends.dialects.interpret import Rows, interpret, passed_by
 from backends.dialects.levels import omissions, questions, refusal
-from backends.dialects.load import AUTO, builtin_dialects, candidates, load_dialect, parse_dialect, read_dialect
+from backends.dialects.load import (
+    AUTO,
+    builtin_dialects,
+    candidates,
+    hosted_dialects,
+    load_dialect,
+    parse_dialect,
+    read_dialect,
+)
 from backends.dialects.matcher import Comparison, Matcher, equal, one_of, parse_matchers
 from backends.dialects.part import Part, Read, Reading
 from backends.dialects.plan import by_caller, plan, seen_by_callers
@@ -47,6 +56,7 @@ __all__ = [
     "Reading",
     "Rows",
     "Sign",
+    "Temporality",
     "Trap",
     "View",
     "builtin_dialects",
@@ -54,6 +64,7 @@ __all__ = [
     "candidates",
     "combined",
     "equal",
+    "hosted_dialects",
     "interpret",
     "load_dialect",
     "omissions",

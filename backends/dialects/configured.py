@@ -12,6 +12,8 @@ from metrics_api.document import Node
 
 __all__ = ["Configured", "read_configured"]
 
+_TARGETS = "say which dialect the targets speak"
+
 
 @dataclass(frozen=True, slots=True)
 class Configured:
@@ -21,27 +23,30 @@ class Configured:
     overrides: Overrides
 
 
-def read_configured(entries: Mapping[str, Node], *, auto: bool) -> Configured | None:
+def read_configured(entries: Mapping[str, Node], *, auto: bool, default: str = "", otherwise: str = _TARGETS) -> Configured | None:
     """From the entries ``dialect`` and ``overrides`` of a source, which leaves it to be found out if ``auto`` and nothing else is said.
 
-    None when there were mistakes; they go to the problems of the nodes.
+    ``default`` is the name of the dialect of a source that says nothing and finds nothing out, ``otherwise`` why it does not. None when
+    there were mistakes; they go to the problems of the nodes.
     """
     node = entries.get("overrides")
     overrides = Overrides() if node is None else read_overrides(node)
+    if "dialect" not in entries and default:
+        return None if overrides is None else _overridden(node, load_dialect(default), overrides)
     if "dialect" not in entries and not auto:
         return None
     if "dialect" not in entries or entries["dialect"].value == AUTO:
         if not auto:
-            entries["dialect"].problem(
-                f'"{AUTO}" is for stores, which can be asked what they have: say which dialect the targets speak'
-            )
+            entries["dialect"].problem(f'"{AUTO}" is for stores, which can be asked what they have: {otherwise}')
             return None
         if overrides is None or (node is not None and _misfits_all(node, overrides)):
             return None
         return Configured(None, overrides)
     dialect = read_dialect(entries["dialect"], auto=auto)
-    if dialect is None or overrides is None:
-        return None
+    return None if dialect is None or overrides is None else _overridden(node, dialect, overrides)
+
+
+def _overridden(node: Node | None, dialect: Dialect, overrides: Overrides) -> Configured | None:
     unfit = list(misfits(dialect, overrides))
     for misfit in unfit:
         if node is not None:

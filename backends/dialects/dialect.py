@@ -28,6 +28,7 @@ __all__ = [
     "Outcome",
     "OutcomeRule",
     "Sign",
+    "Temporality",
     "Trap",
     "View",
 ]
@@ -80,6 +81,16 @@ class Latency:
 
     metric: str
     unit: float
+
+
+class Temporality(StrEnum):
+    """What a sample of a counter or histogram is about: all since the series began, or what came since the sample before it.
+
+    Source of the words: open-telemetry/opentelemetry-specification, specification/metrics/data-model.md, "Temporality".
+    """
+
+    CUMULATIVE = "cumulative"
+    DELTA = "delta"
 
 
 class CodeForm(StrEnum):
@@ -135,6 +146,9 @@ class View:
 
     A view with ``connections`` has no requests: its counters tell that there was traffic, and with whom, but not how many requests.
     ``route`` is the label that names the route of a request.
+
+    ``native``: its histograms are kept in the native form alone, without ``_bucket``. ``observations``: ``requests`` are such histograms,
+    and each of their observations is a request.
     """
 
     name: str
@@ -149,6 +163,9 @@ class View:
     connections: tuple[str, ...] = ()
     codes: Codes = Codes()
     route: str = ""
+    temporality: Temporality = Temporality.CUMULATIVE
+    native: bool = False
+    observations: bool = False
 
     @property
     def counters(self) -> tuple[str, ...]:

@@ -6,20 +6,21 @@ import re
 
 from backends.dialects.expression import expression
 from backends.dialects.identity import HOST, Identity
-from backends.dialects.words import LABEL, label_name
-from metrics_api import ANY_WORKLOAD, RESOURCE_TYPES, type_of_kind
+from backends.dialects.names import LABEL
+from backends.dialects.words import label_name
+from metrics_api import ANY_WORKLOAD, CALLED_HOST, RESOURCE_TYPES, type_of_kind
 from metrics_api.document import Node
 
 __all__ = ["CLUSTER_SCOPED", "KINDS", "read_conditions", "read_identities"]
 
-KINDS = {row.kind: row.kind for row in RESOURCE_TYPES} | {"Workload": ANY_WORKLOAD, "Host": HOST}
+KINDS = {row.kind: row.kind for row in RESOURCE_TYPES} | {"Workload": ANY_WORKLOAD, "CalledHost": CALLED_HOST, "Host": HOST}
 """The kinds of a dialect file, and what they stand for."""
 
 CLUSTER_SCOPED = frozenset({"Namespace", "Node", HOST})
 """Kinds that are in no namespace."""
 
 _KEYS = ("namespace", "name", "from", "pattern", "is", "when", "spelling")
-_TEMPLATE = re.compile(r"(?:[^{}]|\{[a-zA-Z_][a-zA-Z0-9_]*\})*")
+_TEMPLATE = re.compile(r"(?:[^{}]|\{[a-zA-Z_@][a-zA-Z0-9_.@/:-]*\})*")
 _ANYTHING = re.compile("")
 
 Conditions = tuple[tuple[str, re.Pattern[str]], ...]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from backends.dialects.dialect import Dialect, View
+from backends.dialects.dialect import Dialect, Temporality, View
 from backends.dialects.examination import Absence, Evidence, abilities, absences, blind, reduced, silent_sides
+from backends.dialects.keeping import TEMPORALITY
 from backends.dialects.lookalikes import lookalike
+from backends.dialects.names import spelt
 from backends.dialects.renaming import labels_of
 from metrics_api import Side
 from metrics_api.diagnosis import Ability, Finding, Level
@@ -41,6 +43,7 @@ def examine(
         *_only_connections(source, dialect, evidence),
         *_unheard(source, dialect, evidence),
         *_blind(source, dialect, evidence, names),
+        *_mistaken(source, dialect, evidence),
         *_untimed(source, dialect, evidence),
         *(_absent(source, dialect, absence, able, names) for absence in absences(dialect, evidence, able)),
     ]
@@ -70,7 +73,7 @@ def _reports(view: View, side: Side) -> str:
     if view.observer.label:
         values = [f'"{value}"' for value, of in view.observer.sides if of is side]
         return f"{view.observer.label}={' or '.join(values)}"
-    match = ",".join(f'{matcher.label}{matcher.comparison.value}"{matcher.value}"' for matcher in view.match)
+    match = ",".join(f'{spelt(matcher.label)}{matcher.comparison.value}"{matcher.value}"' for matcher in view.match)
     return f"{view.requests[0]}{{{match}}}" if match else view.requests[0]
 
 
@@ -86,6 +89,25 @@ def _blind(source: str, dialect: Dialect, evidence: Sequence[Evidence], names: M
                 "outcomes",
                 f"{dialect.name}: no series of {', '.join(view.requests)} has {words}, so failures cannot be told",
                 _advice(dialect, missing[0], beside, names),
+            )
+
+
+def _mistaken(source: str, dialect: Dialect, evidence: Sequence[Evidence]) -> Iterator[Finding]:
+    """Running totals where deltas are added up, which are left out; or deltas of which the increase is taken, which are wrong numbers."""
+    for view, seen in zip(dialect.views, evidence, strict=True):
+        told = {labels[TEMPORALITY].lower() for labels in seen.series if labels.get(TEMPORALITY)}
+        if told - {view.temporality.value}:
+            (other,) = set(Temporality) - {view.temporality}
+            some = "some series" if view.temporality.value in told else "the series"
+            yield Finding(
+                Level.PROBLEM,
+                source,
+                "temporality",
+                f"{dialect.name}: {some} of {', '.join(view.counters)} are {other.value}, and {view.temporality.value} ones are asked for: "
+                f"they {'are left out' if view.temporality is Temporality.DELTA else 'give wrong numbers'}",
+                "let all who send them send the same"
+                if view.temporality.value in told
+                else f"overrides: {{temporality: {other.value}}}",
             )
 
 

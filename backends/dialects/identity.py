@@ -18,17 +18,39 @@ from dataclasses import dataclass
 
 from backends.dialects.expression import quote
 from backends.dialects.matcher import Comparison, Matcher, one_of
-from metrics_api import ANY_WORKLOAD, JOINED_SERVICE, WORKLOAD_KINDS, ResourceRef
+from backends.dialects.names import FIELD
+from metrics_api import ANY_WORKLOAD, JOINED_SERVICE, WORKLOAD_KINDS, ResourceRef, called_service
 
-__all__ = ["HOST", "Identity", "Reader"]
+__all__ = ["HOST", "Identity", "Reader", "Sought"]
 
 HOST = "Host"
 """Pseudo-kind of a peer known by a host name alone; it never reaches the wire."""
 
 Reader = Callable[[Sequence[str]], ResourceRef | None]
 _Filler = Callable[[Sequence[str]], str | None]
-_FIELD = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _JOINT = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """The Services whose hosts are asked for: their namespace and their names, empty for any."""
+
+    namespace: str = ""
+    names: tuple[str, ...] = ()
+
+    def finds(self, called: ResourceRef) -> bool:
+        """Whether a :data:`metrics_api.resources.CALLED_HOST` may be one of them."""
+        found = called_service(called)
+        if found is None:
+            return False
+        _, namespace, name = found[0]
+        return self.namespace in ("", namespace) and (not self.names or name in self.names)
+
+    def matcher(self, label: str) -> Matcher:
+        """What their hosts match, as those of others may: ``orders``, ``orders.shop.svc:8080``."""
+        if not self.names:
+            return Matcher(label, Comparison.NOT_EQUAL, "")
+        return Matcher(label, Comparison.MATCHES, f"(?:{'|'.join(map(quote, self.names))})(?:[.:].*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +62,8 @@ class Identity:
     ``joined`` is namespace and name with a hyphen between them. ``absent`` are values by which the mesh says it does not know.
 
     It holds for series whose labels match all of ``when`` (whole values). ``spelling`` are pairs of a character of Kubernetes' names and
-    the one that the labels have in its place. ``home`` is the namespace of what the labels name without one.
+    the one that the labels have in its place. ``home`` is the namespace of what the labels name without one. With ``sought`` it names no
+    other hosts than these.
     """
 
     kind: str
@@ -52,17 +75,18 @@ class Identity:
     when: tuple[tuple[str, re.Pattern[str]], ...] = ()
     spelling: tuple[tuple[str, str], ...] = ()
     home: str = ""
+    sought: Sought | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The labels the series must be grouped by to read this."""
-        fields = [self.origin, *_FIELD.findall(self.namespace), *_FIELD.findall(self.name), *(label for label, _ in self.when)]
+        fields = [self.origin, *FIELD.findall(self.namespace), *FIELD.findall(self.name), *(label for label, _ in self.when)]
         return tuple(dict.fromkeys(filter(None, fields)))
 
     @property
     def composed(self) -> bool:
         """Whether the name is put together from several labels."""
-        return len(_FIELD.findall(self.name)) > 1
+        return len(FIELD.findall(self.name)) > 1
 
     @property
     def joined(self) -> bool:
@@ -76,6 +100,8 @@ class Identity:
     def reader(self, by: Sequence[str]) -> Reader:
         """A function from the values of the labels ``by``, in that order, to the object named, or None where they name none."""
         read = self._of_pattern(self.pattern, by) if self.pattern is not None else self._of_labels(by)
+        if self.sought is not None:
+            read = _seeking(read, self.sought)
         if not self.when:
             return read
         tests = [(by.index(label), pattern.fullmatch) for label, pattern in self.when]
@@ -148,12 +174,15 @@ class Identity:
         conditions = [Matcher(label, Comparison.MATCHES, pattern.pattern) for label, pattern in self.when]
         if self.pattern is not None:
             return conditions + self._narrow_pattern(self.pattern, namespace, name)
+        if self.sought is not None:
+            # The namespace in the labels is that of the caller.
+            return conditions + [self.sought.matcher(label) for label in FIELD.findall(self.name)]
         matchers: list[Matcher] = []
         if namespace and self.namespace:
             matchers += _narrow_template(self.namespace, [*self._spellings(namespace), *self._homeless(namespace)])
         if name and self.name:
             matchers += _narrow_template(self.name, self._spellings(name))
-        for label in _FIELD.findall(self.name):
+        for label in FIELD.findall(self.name):
             if not any(matcher.label == label for matcher in matchers):
                 matchers.append(Matcher(label, Comparison.NOT_EQUAL, ""))
         return conditions + matchers
@@ -173,6 +202,14 @@ class Identity:
         return matchers or [Matcher(self.origin, Comparison.NOT_EQUAL, "")]
 
 
+def _seeking(read: Reader, sought: Sought) -> Reader:
+    def read_sought(values: Sequence[str]) -> ResourceRef | None:
+        found = read(values)
+        return found if found is not None and sought.finds(found) else None
+
+    return read_sought
+
+
 def _parted(kind: str, joined: str) -> ResourceRef | None:
     """Namespace and name of what has a hyphen between them, if it can be only one way."""
     namespace, found, name = joined.partition(_JOINT)
@@ -183,7 +220,7 @@ def _parted(kind: str, joined: str) -> ResourceRef | None:
 
 def _narrow_template(template: str, values: Sequence[str]) -> list[Matcher]:
     """Matchers for a template that gives one of ``values``."""
-    fields = _FIELD.findall(template)
+    fields = FIELD.findall(template)
     if len(fields) == 1 and template == f"{{{fields[0]}}}":
         return [one_of(fields[0], values)]
     # The value of each label of a composed name is part of it, but which part is not known.
@@ -192,14 +229,14 @@ def _narrow_template(template: str, values: Sequence[str]) -> list[Matcher]:
 
 def _filler(template: str, by: Sequence[str]) -> _Filler:
     """A function that fills the labels into a template; None when one of them is empty."""
-    fields = _FIELD.findall(template)
+    fields = FIELD.findall(template)
     if not fields:
         return lambda _: template
     positions = [by.index(field) for field in fields]
     if template == f"{{{fields[0]}}}":
         only = positions[0]
         return lambda values: values[only] or None
-    pieces = _FIELD.split(template)[0::2]
+    pieces = FIELD.split(template)[0::2]
 
     def fill(values: Sequence[str]) -> str | None:
         parts = [values[position] for position in positions]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from backends.dialects.dialect import Outcome
 from backends.dialects.part import Part, Read
 from metrics_api import (
+    CALLED_HOST,
     EVERYTHING,
     JOINED_SERVICE,
     UNKNOWN,
@@ -28,6 +29,8 @@ __all__ = ["Rows", "interpret", "passed_by"]
 
 Rows = Mapping[tuple[str, ...], float] | Mapping[tuple[str, ...], Histogram]
 """What a read yielded: a value per tuple of the values of ``Read.by``."""
+
+_ROUNDING = 1e-6
 
 Within = tuple[ResourceRef | None, ...]
 Place = tuple[ResourceRef, ResourceRef, Side, int, Within]
@@ -156,14 +159,15 @@ def _equally_trusted(samples: Collection[Sample]) -> Iterator[Sample]:
 class _Tally:
     """What one observer saw of one resource and peer.
 
-    ``failed`` are failures among the successes, ``overlapping`` failures that may be among either. Histograms, and how long all that they
-    observed took, are told apart by the metric they are of.
+    ``failed`` are failures among the successes, ``overlapping`` failures that may be among either, ``ignored`` what is neither. Histograms,
+    and how long all that they observed took, are told apart by the metric they are of.
     """
 
     success: float | None = None
     failure: float | None = None
     failed: float = 0.0
     overlapping: float = 0.0
+    ignored: float = 0.0
     seconds: dict[int, float] = field(default_factory=dict)
     histograms: list[tuple[int, Histogram]] = field(default_factory=list)
 
@@ -174,11 +178,15 @@ class _Tally:
         moved = min(self.failed + max(self.overlapping - self.failure, 0.0), self.success)
         return self.success - moved, self.failure + moved
 
-    def latency(self) -> Histogram | None:
-        """All observations together, with how long they took if that was read of every one."""
+    def latency(self, *, whole: bool) -> Histogram | None:
+        """All observations together, with how long they took if that was read of every one; None if not ``whole``, and some are missing."""
         if not self.histograms:
             return None
         merged = merge([histogram for _, histogram in self.histograms])
+        if whole and not math.isclose(
+            merged.total, (self.success or 0.0) + (self.failure or 0.0) + self.ignored, rel_tol=_ROUNDING
+        ):
+            return None
         timed = {index for index, _ in self.histograms} <= self.seconds.keys()
         return replace(merged, sum=math.fsum(self.seconds.values())) if timed else merged
 
@@ -200,18 +208,24 @@ def _samples(part: Part, query: TrafficQuery, results: Mapping[Read, Rows], sour
                 tallies[place].histograms.append((index, observed))
     for (resource, peer, side, trust, within), tally in tallies.items():
         success, failure = tally.counts()
-        yield _Seen(Sample(resource, peer, part.direction, side, success, failure, tally.latency(), trust, source), within)
+        # Where the requests are the observations, a store that tells fewer of these has left histograms out: it cannot add all of them up.
+        latency = tally.latency(whole=part.view.observations)
+        yield _Seen(Sample(resource, peer, part.direction, side, success, failure, latency, trust, source), within)
 
 
 def _counts(part: Part, places: _Places, results: Mapping[Read, Rows]) -> dict[Place, _Tally]:
     tallies: defaultdict[Place, _Tally] = defaultdict(_Tally)
+    ignored: defaultdict[Place, float] = defaultdict(float)
     for place, outcome, value in _counted(part, places, results[part.requests]):
         if outcome is Outcome.IGNORE:
+            ignored[place] += value
             continue
         tally = tallies[place]
         # One series of a family is enough to know both counts: the others, which never moved, do not exist.
         tally.success = (tally.success or 0.0) + (value if outcome is Outcome.SUCCESS else 0.0)
         tally.failure = (tally.failure or 0.0) + (value if outcome is Outcome.FAILURE else 0.0)
+    for place, tally in tallies.items():
+        tally.ignored = ignored[place]
     return dict(tallies)
 
 
@@ -279,7 +293,8 @@ def _placer(part: Part, query: TrafficQuery, by: Sequence[str]) -> Placer:
             peer = next((ref for read in peers if (ref := read(values)) is not None), UNKNOWN)
             if part.named and peer is UNKNOWN:
                 return None
-            if any(want and want != have for want, have in zip(query.peer[1:], peer[1:], strict=True)):
+            # Which object a host name stands for is not known yet.
+            if peer.kind != CALLED_HOST and any(want and want != have for want, have in zip(query.peer[1:], peer[1:], strict=True)):
                 return None
         observed = sides.get(values[position]) if label else fixed
         if observed is None:
@@ -293,6 +308,9 @@ def _placer(part: Part, query: TrafficQuery, by: Sequence[str]) -> Placer:
 def _wanted(resource: ResourceRef, part: Part) -> bool:
     if resource.kind == JOINED_SERVICE:
         return any(_wanted(parting, part) for parting in partings(resource))
+    if resource.kind == CALLED_HOST:
+        # Its identity names none but those that are sought.
+        return True
     if part.name and resource.name != part.name:
         return False
     return not part.namespace or not resource.namespace or resource.namespace == part.namespace

@@ -5,24 +5,39 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from backends.dialects.dialect import Dialect, Sign, Trap
 from backends.dialects.ends import KINDS
+from backends.dialects.keeping import KEYS as KEPT
+from backends.dialects.keeping import kept, read_kept
+from backends.dialects.names import LABEL
 from backends.dialects.views import read_view
-from backends.dialects.words import LABEL, read_sign, read_signs
+from backends.dialects.words import read_sign, read_signs
 from metrics_api import BadConfiguration
 from metrics_api.document import Node, Problems, parse_document
 
-__all__ = ["AUTO", "builtin_dialects", "candidates", "load_dialect", "parse_dialect", "read_dialect"]
+__all__ = ["AUTO", "builtin_dialects", "candidates", "hosted_dialects", "load_dialect", "parse_dialect", "read_dialect"]
 
 AUTO = "auto"
 """What stands for a dialect in the configuration of a source that is to find out for itself."""
 
+_FILES = resources.files("backends.dialects") / "files"
+_HOSTED = _FILES / "hosted"
+
 
 def builtin_dialects() -> list[str]:
-    """The names of the dialects that come with the project."""
-    folder = resources.files("backends.dialects") / "files"
+    """The names of the dialects of meshes that come with the project."""
+    return _named_in(_FILES)
+
+
+def hosted_dialects() -> list[str]:
+    """The names of those of services that keep metrics for others, under names of their own that few stores understand."""
+    return _named_in(_HOSTED)
+
+
+def _named_in(folder: Traversable) -> list[str]:
     return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
 
 
@@ -42,9 +57,9 @@ def load_dialect(name: str) -> Dialect:
 
 def _load(name: str, known: Sequence[str]) -> Dialect:
     """``known`` is what a name that is none could have been meant to be."""
-    if name in builtin_dialects():
-        text = (resources.files("backends.dialects") / "files" / f"{name}.yaml").read_text(encoding="utf-8")
-        return parse_dialect(text, f"{name}.yaml")
+    for folder in (_FILES, _HOSTED):
+        if name in _named_in(folder):
+            return parse_dialect((folder / f"{name}.yaml").read_text(encoding="utf-8"), f"{name}.yaml")
     if "/" not in name and not name.endswith((".yaml", ".yml")):
         raise BadConfiguration([f'there is no dialect "{name}": it is one of {", ".join(known)}, or the path of a dialect file'])
     try:
@@ -62,7 +77,7 @@ def read_dialect(node: Node, *, auto: bool) -> Dialect | None:
     None when there were mistakes, which go to the node's problems.
     """
     try:
-        return _load(node.text(), [*builtin_dialects(), *([AUTO] if auto else [])])
+        return _load(node.text(), [*sorted([*builtin_dialects(), *hosted_dialects()]), *([AUTO] if auto else [])])
     except BadConfiguration as error:
         for problem in error.problems:
             node.problem(problem)
@@ -80,10 +95,24 @@ def parse_dialect(text: str, file: str) -> Dialect:
 
 def _dialect(root: Node) -> Dialect:
     # "shapes" is a place for anchors: parts that several views share.
-    known = ("name", "description", "recognise", "absent", "views", "cannot", "limits", "labels", "warns", "fallback", "shapes")
+    known = (
+        "name",
+        "description",
+        "recognise",
+        "absent",
+        "views",
+        "cannot",
+        "limits",
+        "labels",
+        "warns",
+        "fallback",
+        "shapes",
+        *KEPT,
+    )
     entries = root.mapping(known, required=("name", "views"))
     absent = frozenset({"", *(entries["absent"].texts() if "absent" in entries else ())})
     views = [read_view(node, absent) for node in entries["views"].items()] if "views" in entries else []
+    views = [kept(view, read_kept(entries)) for view in views]
     if "views" in entries and not views:
         entries["views"].problem("a dialect needs at least one view")
     return Dialect(

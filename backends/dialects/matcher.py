@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from backends.dialects.expression import expression, quote
+from backends.dialects.names import LABEL
 
 __all__ = ["Comparison", "Matcher", "equal", "one_of", "parse_matchers"]
 
-_MATCHER = re.compile(r'\s*([A-Za-z_][A-Za-z0-9_]*)\s*(=~|!~|!=|=)\s*"((?:[^"\\]|\\.)*)"\s*')
+_MATCHER = re.compile(r'\s*([A-Za-z_][A-Za-z0-9_]*|"[^"\\]*")\s*(=~|!~|!=|=)\s*"((?:[^"\\]|\\.)*)"\s*')
 _ESCAPES = {'\\"': '"', "\\\\": "\\", "\\n": "\n"}
 
 
@@ -60,7 +61,7 @@ def one_of(label: str, values: Iterable[str]) -> Matcher:
 
 
 def parse_matchers(text: str) -> tuple[Matcher, ...]:
-    """Matchers as PromQL writes them: ``direction="inbound", route_name!="probe"``. ValueError says what is wrong."""
+    """Matchers as PromQL writes them: ``direction="inbound", "@resource.k8s.pod.name"!=""``. ValueError says what is wrong."""
     body = text.strip().removeprefix("{").removesuffix("}").strip()
     matchers: list[Matcher] = []
     position = 0
@@ -68,7 +69,9 @@ def parse_matchers(text: str) -> tuple[Matcher, ...]:
         match = _MATCHER.match(body, position)
         if match is None:
             raise ValueError(f'"{text}" is not a list of matchers such as direction="inbound", code!~"1.."')
-        label, comparison, value = match[1], Comparison(match[2]), re.sub(r"\\.", _unescape, match[3])
+        label, comparison, value = match[1].strip('"'), Comparison(match[2]), re.sub(r"\\.", _unescape, match[3])
+        if not LABEL.fullmatch(label):
+            raise ValueError(f'"{label}" is not a label name')
         if comparison in (Comparison.MATCHES, Comparison.MATCHES_NOT):
             expression(value)
         matchers.append(Matcher(label, comparison, value))

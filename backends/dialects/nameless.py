@@ -6,7 +6,6 @@ asker to know. Grouping by pod costs; so it is for these series alone, which are
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -14,6 +13,7 @@ from backends.dialects.dialect import Dialect, View
 from backends.dialects.expression import quote
 from backends.dialects.identity import Identity
 from backends.dialects.matcher import Comparison, Matcher, one_of
+from backends.dialects.names import FIELD
 from metrics_api import ANY_WORKLOAD, WORKLOAD_KINDS
 
 __all__ = ["MEMBER_KINDS", "among", "identities_apart", "left_unnamed", "members_of", "plain"]
@@ -21,12 +21,10 @@ __all__ = ["MEMBER_KINDS", "among", "identities_apart", "left_unnamed", "members
 MEMBER_KINDS = {ANY_WORKLOAD: (*WORKLOAD_KINDS, ANY_WORKLOAD)}
 """What the kinds of members stand for, where it is not themselves."""
 
-_LABEL = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
-
 
 def plain(identity: Identity) -> bool:
     """Whether one label is the name."""
-    return identity.pattern is None and _LABEL.fullmatch(identity.name) is not None
+    return identity.pattern is None and FIELD.fullmatch(identity.name) is not None
 
 
 def left_unnamed(identities: Sequence[Identity]) -> tuple[list[Matcher], tuple[Identity, ...]]:

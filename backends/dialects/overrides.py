@@ -11,16 +11,18 @@ from backends.dialects.dialect import Dialect, Sign, View
 from backends.dialects.ends import CLUSTER_SCOPED
 from backends.dialects.expression import expression, quote
 from backends.dialects.identity import Identity
+from backends.dialects.keeping import KEYS as KEPT
+from backends.dialects.keeping import Keeping, kept, read_kept
 from backends.dialects.matcher import Comparison, Matcher, parse_matchers
+from backends.dialects.names import LABEL
 from backends.dialects.renaming import labels_of, renamed
 from backends.dialects.verdicts import judged, unjudgeable
-from backends.dialects.words import LABEL
 from metrics_api import BadConfiguration
 from metrics_api.document import Node
 
 __all__ = ["Misfit", "Overrides", "misfits", "override", "read_overrides"]
 
-KEYS = ("labels", "match", "namespace", "failure", "ignore", "excludedRoutes", "routeLabel")
+KEYS = ("labels", "match", "namespace", "failure", "ignore", "excludedRoutes", "routeLabel", *KEPT)
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _NOT_FOR_ALL = frozenset({"le", "__name__"})
 """Labels that the counters and histograms of one view do not share."""
@@ -32,7 +34,7 @@ class Overrides:
 
     ``labels`` maps a label of the dialect to what it is called here; the labels of ``match``, which is added to every selector, and
     ``route_label`` are those that the series have. ``namespace`` is that of what the labels name without one. ``excluded_routes`` are
-    patterns in which ``*`` stands for any text.
+    patterns in which ``*`` stands for any text. ``keeping`` is how the store keeps the series.
     """
 
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -42,6 +44,7 @@ class Overrides:
     ignore: CodeSet = CodeSet()
     excluded_routes: tuple[str, ...] = ()
     route_label: str = ""
+    keeping: Keeping = Keeping()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,7 @@ def read_overrides(node: Node) -> Overrides | None:
         if "excludedRoutes" in entries
         else (),
         route_label=entries["routeLabel"].read(_series_label, "") if "routeLabel" in entries else "",
+        keeping=read_kept(entries),
     )
     for codes, ignored, kind in ((read.failure.http, read.ignore.http, "http"), (read.failure.grpc, read.ignore.grpc, "grpc")):
         for code in codes or ():
@@ -104,7 +108,7 @@ def override(dialect: Dialect, overrides: Overrides, *, where_possible: bool = F
 
 
 def _overridden(view: View, overrides: Overrides) -> View:
-    changed = replace(view, match=_joined(view.match, (*overrides.match, *_routes(view, overrides))))
+    changed = replace(kept(view, overrides.keeping), match=_joined(view.match, (*overrides.match, *_routes(view, overrides))))
     if overrides.namespace:
         changed = replace(
             changed,

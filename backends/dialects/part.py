@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from backends.dialects.dialect import View
+from backends.dialects.dialect import Temporality, View
 from backends.dialects.identity import Identity
 from backends.dialects.matcher import Matcher
 from metrics_api import Direction, Side
@@ -14,9 +14,13 @@ __all__ = ["Part", "Read", "Reading"]
 
 
 class Reading(Enum):
-    """What a read yields per row: the increase of a counter, of a histogram, or of the sum of a histogram's observations."""
+    """What a read yields per row: the increase of a counter, of a histogram, or of the sum or the number of a histogram's observations.
+
+    The number is asked of native histograms alone: that of a classic one is a counter by itself, and named like one.
+    """
 
     COUNTER = "counter"
+    COUNT = "count"
     HISTOGRAM = "histogram"
     SUM = "sum"
 
@@ -26,7 +30,7 @@ class Read:
     """One read: the increase over the window of ``metrics`` whose series satisfy ``matchers``, summed by the labels ``by``.
 
     Several counters are added. A histogram is named without ``_bucket`` or ``_sum``, and ``unit`` is the factor from its unit to seconds,
-    in which both it and its sum are given.
+    in which both it and its sum are given. ``temporality`` and ``native`` are those of its :class:`View`.
     """
 
     reading: Reading
@@ -34,6 +38,8 @@ class Read:
     matchers: tuple[Matcher, ...]
     by: tuple[str, ...]
     unit: float = 1.0
+    temporality: Temporality = Temporality.CUMULATIVE
+    native: bool = False
 
 
 @dataclass(frozen=True, slots=True)

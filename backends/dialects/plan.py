@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import partial, reduce
 from itertools import chain
 
+from backends.dialects.called import called
 from backends.dialects.dialect import Dialect, View
 from backends.dialects.expression import quote
 from backends.dialects.identity import HOST, Identity
@@ -18,11 +19,11 @@ from backends.dialects.matcher import Comparison, Matcher, equal, one_of
 from backends.dialects.nameless import among, identities_apart, left_unnamed, members_of
 from backends.dialects.part import Part, Read, Reading
 from backends.dialects.remembering import remembered
-from metrics_api import ANY_WORKLOAD, WORKLOAD_KINDS, Direction, Side, TrafficQuery
+from metrics_api import ANY_WORKLOAD, CALLED_HOST, WORKLOAD_KINDS, Direction, Side, TrafficQuery
 
 __all__ = ["COARSE", "by_caller", "peer_kinds", "plan", "refusal", "seen_by_callers", "unnamed_peers"]
 
-_PEERS_WHEN_UNNAMED = ("Service", HOST)
+_PEERS_WHEN_UNNAMED = (CALLED_HOST, "Service", HOST)
 COARSE = ("Namespace", "Node", "Service")
 """Kinds that stand for several workloads: each observer, and each dialect, may know another part of one."""
 _BOTH = (Side.SERVER, Side.CLIENT)
@@ -115,7 +116,8 @@ def _parts(
     for rank, view in enumerate(dialect.views):
         ends = (view.source, view.destination) if direction is Direction.TO else (view.destination, view.source)
         # Unless several kinds are wanted, an object of a single kind is named in the first way that works.
-        resource = tuple(_precise([identity for identity in ends[0] if _asked(identity, query.kinds)], query))
+        told = [identity for identity in ends[0] if _asked(identity, query.kinds)]
+        resource = tuple(_precise([*told, *called(ends[0], query, direction)], query))
         peer = _peers(ends[1], query) if query.edges else ()
         observed = tuple(
             (value, side, 10_000 * sides.index(side) + 100 * rank + order)
@@ -133,8 +135,8 @@ def _parts(
                 if any(other.strands for other in others):
                     # Observers are chosen there for each strand, and a member is on none.
                     continue
-                told = dict.fromkeys(identity for other in others for identity in other.peer if identity.labels)
-                part = _part(view, query, direction, replace(named, apart=(*apart, *told)), observed)
+                better = dict.fromkeys(identity for other in others for identity in other.peer if identity.labels)
+                part = _part(view, query, direction, replace(named, apart=(*apart, *better)), observed)
             # Two views may read the very same series for this question: once is enough.
             if not any(_repeats(part, earlier) for earlier in planned):
                 planned.append(part)
@@ -346,6 +348,7 @@ def _part(view: View, query: TrafficQuery, direction: Direction, ends: _Ends, si
     by = tuple(labels)
     unique = tuple(dict.fromkeys(matchers))
     counted_by = tuple(dict.fromkeys((*by, *view.outcome_labels)))
+    reads = partial(Read, temporality=view.temporality, native=view.native)
     return Part(
         view=view,
         direction=direction,
@@ -353,10 +356,10 @@ def _part(view: View, query: TrafficQuery, direction: Direction, ends: _Ends, si
         peer=ends.peer,
         sides=sides,
         by=by,
-        requests=Read(Reading.COUNTER, view.counters, unique, counted_by),
-        latencies=tuple(Read(Reading.HISTOGRAM, (item.metric,), unique, by, item.unit) for item in view.latencies),
-        corrections=tuple(Read(Reading.COUNTER, item.metrics, unique, by) for item in view.corrections),
-        sums=tuple(Read(Reading.SUM, (item.metric,), unique, by, item.unit) for item in view.latencies if query.sums),
+        requests=reads(Reading.COUNT if view.observations else Reading.COUNTER, view.counters, unique, counted_by),
+        latencies=tuple(reads(Reading.HISTOGRAM, (item.metric,), unique, by, item.unit) for item in view.latencies),
+        corrections=tuple(reads(Reading.COUNTER, item.metrics, unique, by) for item in view.corrections),
+        sums=tuple(reads(Reading.SUM, (item.metric,), unique, by, item.unit) for item in view.latencies if query.sums),
         within=ends.within,
         strands=ends.strands,
         callers=ends.callers,

@@ -5,10 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from backends.dialects.codes import FAILING_GRPC, GRPC_STATUSES
-from backends.dialects.dialect import CodeForm, CodeLabel, Correction, Dialect, GrpcCounters, OutcomeRule, Sign, Trap, View
+from backends.dialects.dialect import (
+    CodeForm,
+    CodeLabel,
+    Correction,
+    Dialect,
+    GrpcCounters,
+    OutcomeRule,
+    Sign,
+    Temporality,
+    Trap,
+    View,
+)
 from backends.dialects.ends import KINDS
 from backends.dialects.identity import Identity
 from backends.dialects.matcher import Matcher
+from backends.dialects.names import spelt
 from backends.dialects.plan import plan, refusal
 from backends.dialects.renaming import labels_of
 from metrics_api import ANY_WORKLOAD, RESOURCE_TYPES, SPLIT_KINDS, WORKLOAD_KINDS, Direction, TrafficQuery, Window
@@ -158,11 +170,13 @@ def _view(view: View) -> Iterator[str]:
     if view.connections:
         yield f"* connections: {_codes(view.connections)}"
     else:
-        yield f"* requests: {_codes(view.requests)}"
+        yield f"* requests: {'the observations of ' if view.observations else ''}{_codes(view.requests)}"
         yield f"* outcome: {'; '.join(_rule(rule) for rule in view.outcomes)}"
         yield from (f"* of the successes, failures after all: {_correction(item)}" for item in view.corrections)
         told = [f"{_code(latency.metric)} ({_UNITS.get(latency.unit, str(latency.unit))})" for latency in view.latencies]
         yield f"* latency: {', '.join(told) or 'none'}"
+    if view.temporality is Temporality.DELTA:
+        yield "* samples are deltas, which are added up"
     yield from (f"* {word}: {_kinds(end)}" for word, end in (("caller", view.source), ("callee", view.destination)) if end)
     yield ""
 
@@ -181,7 +195,7 @@ def _observer(view: View) -> str:
 def _rule(rule: OutcomeRule) -> str:
     if not rule.when:
         return f"{rule.outcome.value} otherwise"
-    return f"{rule.outcome.value} where {_code(', '.join(f'{label}=~{_text(pattern.pattern)}' for label, pattern in rule.when))}"
+    return f"{rule.outcome.value} where {_code(', '.join(f'{spelt(label)}=~{_text(pattern.pattern)}' for label, pattern in rule.when))}"
 
 
 def _correction(correction: Correction) -> str:
@@ -262,7 +276,7 @@ def _selector(sign: Sign) -> str:
 
 
 def _matchers(matchers: Iterable[Matcher]) -> str:
-    return ", ".join(f"{matcher.label}{matcher.comparison.value}{_text(matcher.value)}" for matcher in matchers)
+    return ", ".join(f"{spelt(matcher.label)}{matcher.comparison.value}{_text(matcher.value)}" for matcher in matchers)
 
 
 def _text(value: str) -> str:

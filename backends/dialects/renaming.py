@@ -10,10 +10,9 @@ from typing import TypeVar
 from backends.dialects.dialect import CodeLabel, Codes, Dialect, OutcomeRule, Sign, View
 from backends.dialects.identity import Identity
 from backends.dialects.matcher import Matcher
+from backends.dialects.names import FIELD
 
 __all__ = ["labels_of", "renamed"]
-
-_FIELD = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 Code = TypeVar("Code")
 Conditions = tuple[tuple[str, re.Pattern[str]], ...]
@@ -88,7 +87,7 @@ def _conditions(when: Conditions, names: Mapping[str, str]) -> Conditions:
 
 
 def _template(template: str, names: Mapping[str, str]) -> str:
-    return _FIELD.sub(lambda found: f"{{{names.get(found[1], found[1])}}}", template)
+    return FIELD.sub(lambda found: f"{{{names.get(found[1], found[1])}}}", template)
 
 
 def _matchers(matchers: tuple[Matcher, ...], names: Mapping[str, str]) -> tuple[Matcher, ...]:

@@ -52,6 +52,7 @@ def read_view(node: Node, absent: frozenset[str]) -> View:
     entries = node.mapping(
         _KEYS, required=("name", "side", "connections") if of_connections else ("name", "side", "requests", "outcome")
     )
+    requests, observations = _requests(entries["requests"]) if "requests" in entries and not of_connections else ((), False)
     if node.value and "source" not in entries and "destination" not in entries:
         node.problem('a view needs "source", "destination" or both: without them its series are nobody\'s')
     if of_connections:
@@ -63,7 +64,7 @@ def read_view(node: Node, absent: frozenset[str]) -> View:
         name=entries["name"].text() if "name" in entries else "",
         observer=_observer(entries["side"]) if "side" in entries else Observer((("", Side.SERVER),)),
         match=entries["match"].read(parse_matchers, ()) if "match" in entries else (),
-        requests=metric_names(entries["requests"]) if "requests" in entries else (),
+        requests=requests,
         outcomes=tuple(_outcome(rule) for rule in entries["outcome"].items()) if "outcome" in entries else (),
         latencies=_latencies(entries["latency"]) if "latency" in entries else (),
         source=read_identities(entries["source"], absent) if "source" in entries else (),
@@ -72,7 +73,17 @@ def read_view(node: Node, absent: frozenset[str]) -> View:
         connections=metric_names(entries["connections"]) if "connections" in entries else (),
         codes=_codes(entries["codes"]) if "codes" in entries else Codes(),
         route=label_name(entries["route"]) if "route" in entries else "",
+        native=observations,
+        observations=observations,
     )
+
+
+def _requests(node: Node) -> tuple[tuple[str, ...], bool]:
+    """``requests_total``, or a list of counters; or ``{histogram: request.duration}``: native ones, whose observations are the requests."""
+    if not isinstance(node.value, dict):
+        return metric_names(node), False
+    entries = node.mapping(("histogram",), required=("histogram",))
+    return (metric_names(entries["histogram"]) if "histogram" in entries else ()), True
 
 
 def _observer(node: Node) -> Observer:

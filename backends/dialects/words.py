@@ -6,12 +6,10 @@ import re
 
 from backends.dialects.dialect import Sign
 from backends.dialects.matcher import parse_matchers
+from backends.dialects.names import LABEL, METRIC
 from metrics_api.document import Node
 
-__all__ = ["LABEL", "label_name", "metric_name", "metric_names", "read_sign", "read_signs"]
-
-LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
-_METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+__all__ = ["label_name", "metric_name", "metric_names", "read_sign", "read_signs"]
 
 
 def label_name(node: Node) -> str:
@@ -21,7 +19,7 @@ def label_name(node: Node) -> str:
 
 def metric_name(node: Node) -> str:
     """The name of a metric."""
-    return _matched(node, _METRIC, "metric")
+    return _matched(node, METRIC, "metric")
 
 
 def metric_names(node: Node) -> tuple[str, ...]:
@@ -49,7 +47,7 @@ def read_sign(node: Node) -> Sign:
 
 def _sign(text: str) -> Sign:
     metric, brace, rest = text.partition("{")
-    if not _METRIC.fullmatch(metric) or (brace and not rest.endswith("}")):
+    if not METRIC.fullmatch(metric) or (brace and not rest.endswith("}")):
         raise ValueError(f'"{text}" is not a selector such as requests_total{{reporter!=""}}')
     return Sign(metric, parse_matchers(rest[:-1]) if brace else ())
 

@@ -13,13 +13,14 @@ from statistics import median
 from types import TracebackType
 from typing import Self
 
-from backends.dialects import Consultation, Dialect, Read, Reading, Rows, combined, equal, refusal
+from backends.dialects import Consultation, Dialect, Read, Rows, combined, equal, refusal
 from backends.dialects.overrides import override
 from backends.prometheus.client import UNREADABLE, PrometheusClient
 from backends.prometheus.diagnosis import diagnose
-from backends.prometheus.promql import HistogramForm, query_of, selector
+from backends.prometheus.promql import HistogramForm, form_matters, query_of, selector
 from backends.prometheus.ranges import Ranges, one_by_one
 from backends.prometheus.recognition import candidates, recognise
+from backends.prometheus.rhythm import needed
 from backends.prometheus.rows import rows_of
 from backends.prometheus.settings import PrometheusSettings
 from metrics_api import (
@@ -178,40 +179,45 @@ class PrometheusBackend:
 
     async def _form(self, read: Read, instant: int) -> HistogramForm:
         """How the store keeps a histogram: asking for both forms costs, so the native one is asked for where it exists."""
-        if read.reading is Reading.COUNTER:
+        if not form_matters(read):
             return HistogramForm.CLASSIC
         (metric,) = read.metrics
         found = await self._fact(f"native {metric}", instant, lambda: self._count(metric, instant))
         return HistogramForm.BOTH if found else HistogramForm.CLASSIC
 
     async def _too_short(self, dialect: Dialect, query: TrafficQuery) -> str | None:
-        """A hint when the window holds fewer than the two samples that an increase needs."""
+        """A hint when the window holds fewer samples than numbers need."""
         interval = self._settings.scrape_interval or await self._interval(dialect, query.instant)
-        if query.window.seconds >= 2 * interval:
+        shortest = needed(dialect) * interval
+        if query.window.seconds >= shortest:
             return None
         return (
             f'source "{self.name}" has a sample every {format_duration(interval)}: a window of {query.window} is too short for it, '
-            f"the shortest useful one is {format_duration(2 * interval)}"
+            f"the shortest useful one is {format_duration(shortest)}"
         )
 
     async def _interval(self, dialect: Dialect, instant: int) -> int:
         """Seconds between two samples of a series of requests, as they are; 0 while that is not known."""
         view = dialect.views[0]
-        series = " or ".join(selector(metric, view.match) for metric in view.counters)
-        return int(await self._fact(f"interval {dialect.name}", instant, lambda: self._measure(series, instant)))
+        sizes = [selector(metric, view.match) for metric in view.counters]
+        if view.observations:
+            # Histograms are not compared, and the number of their observations has no name.
+            sizes = [f"histogram_count({sizes[0]})"]
+        series, metric = " or ".join(sizes), view.counters[0]
+        return int(await self._fact(f"interval {dialect.name}", instant, lambda: self._measure(series, metric, instant)))
 
-    async def _measure(self, series: str, instant: int) -> float:
+    async def _measure(self, series: str, metric: str, instant: int) -> float:
         """Any one series tells: the median of the distances between its latest samples."""
         found = (await self._client.query(f"topk(1, {series})", instant)).series
         if not found:
             return 0.0
         labels = found[0].metric
         only = [equal(label, value) for label, value in labels.items() if label != "__name__"]
-        times = await self._client.sample_times(f"{selector(labels.get('__name__', ''), only)}[10m]", instant)
+        times = await self._client.sample_times(f"{selector(labels.get('__name__', metric), only)}[10m]", instant)
         return round(median(later - earlier for earlier, later in pairwise(times))) if len(times) > 1 else 0.0
 
     async def _count(self, metric: str, instant: int) -> float:
-        return float(len((await self._client.query(f"count({metric})", instant)).series))
+        return float(len((await self._client.query(f"count({selector(metric, ())})", instant)).series))
 
     async def _fact(self, name: str, instant: int, learn: Callable[[], Awaitable[float]]) -> float:
         """What a small query tells of the store, remembered; 0 when it tells nothing, which is believed for a short time only."""

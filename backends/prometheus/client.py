@@ -12,9 +12,11 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Self, TypeVar
+from urllib.parse import quote, urlencode
 
 import aiohttp
 import msgspec
+from yarl import URL
 
 from backends.prometheus.settings import PrometheusSettings
 from metrics_api import BackendProtocolError, BackendRefused, BackendTimeout, BackendUnavailable, Span
@@ -27,6 +29,7 @@ T = TypeVar("T")
 
 _INFO = "PromQL info:"
 _VICTORIA_METRICS = "X-Server-Hostname"
+_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 _LARGEST_ANSWER = 1 << 30
 _LARGEST_REMARK = 1 << 20
 """Bytes read of what a store says of itself."""
@@ -67,6 +70,12 @@ class _Envelope(msgspec.Struct):
 
 class _Samples(msgspec.Struct):
     values: list[tuple[float, str]] = []
+    histograms: list[tuple[float, NativeHistogram]] = []
+
+    @property
+    def counts(self) -> list[tuple[float, str]]:
+        """When each sample was taken, and its value, or how much a histogram held."""
+        return [*self.values, *((moment, histogram.count) for moment, histogram in self.histograms)]
 
 
 _decode_envelope = msgspec.json.Decoder(_Envelope).decode
@@ -117,7 +126,14 @@ class PrometheusClient:
         self._settings = settings
         self._session: aiohttp.ClientSession | None = None
         self._slots = asyncio.Semaphore(settings.concurrency)
+        self._signer = settings.signer() if settings.signer is not None else None
+        self._url = settings.url
         self._is_victoria_metrics = False
+
+    @property
+    def url(self) -> str:
+        """Where the API is; of a service that knows it itself, once it is open."""
+        return self._url
 
     @property
     def is_victoria_metrics(self) -> bool:
@@ -125,8 +141,11 @@ class PrometheusClient:
         return self._is_victoria_metrics
 
     async def __aenter__(self) -> Self:
+        """Raises :class:`metrics_api.errors.BadConfiguration` when requests have to be signed, and there is nothing to sign with."""
+        if self._signer is not None:
+            self._url = await self._signer.open()
         # Reading the trusted certificates of the system blocks.
-        context = await asyncio.to_thread(self._settings.tls.context) if self._settings.url.startswith("https") else True
+        context = await asyncio.to_thread(self._settings.tls.context) if self._url.startswith("https") else True
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=context, limit=self._settings.concurrency, keepalive_timeout=30),
             timeout=aiohttp.ClientTimeout(total=None),
@@ -163,12 +182,12 @@ class PrometheusClient:
         """When the samples of the one series that ``promql``, a range selector, selects were taken; Unix seconds."""
         _, result = await self._result(_Call.at(promql, instant, "matrix"))
         series = self._decoded(_decode_samples, result)
-        return [moment for moment, _ in series[0].values] if series else []
+        return [moment for moment, _ in series[0].counts] if series else []
 
     async def samples(self, promql: str, instant: int) -> list[list[tuple[float, str]]]:
         """The samples of each series that ``promql``, a range selector, selects: when, in Unix seconds, and what."""
         _, result = await self._result(_Call.at(promql, instant, "matrix"))
-        return [series.values for series in self._decoded(_decode_samples, result)]
+        return [series.counts for series in self._decoded(_decode_samples, result)]
 
     async def get(self, path: str) -> tuple[int, Mapping[str, str], bytes | bytearray]:
         """Status, headers and body of another part of the API, as in ``/api/v1/status/buildinfo``; not every store has every part.
@@ -177,19 +196,26 @@ class PrometheusClient:
         """
         if self._session is None:
             raise BackendUnavailable(self._settings.name, "is closed")
-        credentials = self._settings.credentials
+        asked = f"?{urlencode(self._settings.params, quote_via=quote)}" if self._settings.params else ""
+        url = f"{self._url}{path}{asked}"
         async with (
             self._slots,
             self._failures(),
             self._session.get(
-                f"{self._settings.url}{path}",
-                params=dict(self._settings.params),
-                headers=await asyncio.to_thread(credentials.headers) if credentials.in_files else credentials.headers(),
+                URL(url, encoded=True),
+                headers=await self._signed("GET", url, {}, b""),
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=self._settings.timeout),
             ) as response,
         ):
             return response.status, response.headers, await response.content.read(_LARGEST_REMARK)
+
+    async def _signed(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Mapping[str, str]:
+        """``headers`` and those that say who we are."""
+        credentials = self._settings.credentials
+        ours = await asyncio.to_thread(credentials.headers) if credentials.in_files else credentials.headers()
+        everything = {**headers, **ours}
+        return everything if self._signer is None else await self._signer.sign(method, url, everything, body)
 
     async def _result(self, call: _Call) -> tuple[_Envelope, list[msgspec.Raw]]:
         # Waiting for others is part of the time there is: a store that hangs is given up as soon by whoever comes second.
@@ -218,13 +244,18 @@ class PrometheusClient:
             raise BackendUnavailable(self._settings.name, "is closed")
         # VictoriaMetrics moves instant queries near now back by its latency offset, 30 s, and the instants of ranges to multiples of the
         # step, unless told not to cache. Stores that do not know the parameter ignore it.
-        told = {"query": call.promql, **call.parameters, "timeout": f"{self._settings.timeout}s"}
-        data = {"nocache": "1", **self._settings.params, **told}
-        credentials = self._settings.credentials
+        told = {"query": call.promql, **call.parameters}
+        if self._signer is None:
+            told["timeout"] = f"{self._settings.timeout}s"
+        # A service that is no store of this kind need not ignore what it does not know.
+        extra = {"nocache": "1"} if self._signer is None else {}
+        # What is signed has to be sent as it was, byte by byte.
+        form = urlencode({**extra, **self._settings.params, **told}).encode()
+        url = f"{self._url}{call.path}"
         async with self._session.post(
-            f"{self._settings.url}{call.path}",
-            data=data,
-            headers=await asyncio.to_thread(credentials.headers) if credentials.in_files else credentials.headers(),
+            URL(url, encoded=True),
+            data=form,
+            headers=await self._signed("POST", url, _FORM, form),
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(total=self._settings.timeout),
         ) as response:
@@ -238,7 +269,7 @@ class PrometheusClient:
     @asynccontextmanager
     async def _failures(self) -> AsyncIterator[None]:
         """Every failure of the transport, as the error that says what to do about it."""
-        name, url = self._settings.name, self._settings.url
+        name, url = self._settings.name, self._url
         try:
             yield
         except TimeoutError as error:
@@ -262,7 +293,9 @@ class PrometheusClient:
             raise BackendUnavailable(name, f"the connection to {url} failed: {type(error).__name__}{hint}") from error
 
     def _envelope(self, call: _Call, status: int, headers: Mapping[str, str], body: bytes | bytearray) -> _Envelope:
-        name, url = self._settings.name, self._settings.url
+        name, url = self._settings.name, self._url
+        if status >= 400 and self._signer is not None and (error := self._signer.explain(status, bytes(body))) is not None:
+            raise error
         if status in (401, 403):
             raise BackendRefused(
                 name, f"refused our credentials (HTTP {status}); check bearerTokenFile, basicAuth, headers and the tenant"

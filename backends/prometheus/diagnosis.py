@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 
-from backends.dialects import Dialect, Trap, equal
+from backends.dialects import Dialect, Temporality, Trap, equal
 from backends.dialects.findings import examine
 from backends.dialects.overrides import override
 from backends.dialects.renaming import labels_of
@@ -17,9 +17,9 @@ from backends.prometheus.product import Product, identify
 from backends.prometheus.promql import quoted, selector
 from backends.prometheus.recognition import candidates, recognise
 from backends.prometheus.replicas import find_copies
-from backends.prometheus.rhythm import listen
+from backends.prometheus.rhythm import listen, needed
 from backends.prometheus.settings import PrometheusSettings
-from metrics_api import BackendError, BackendTimeout, Window, together
+from metrics_api import BackendError, BackendTimeout, BadConfiguration, Window, together
 from metrics_api.diagnosis import Ability, Diagnosis, Finding, Level
 
 __all__ = ["diagnose"]
@@ -59,6 +59,9 @@ async def diagnose(settings: PrometheusSettings, window: Window, instant: int | 
         examination.say(Level.WARNING, "time", slow, "is the store overloaded?")
     except BackendError as error:
         examination.fail(error)
+    except BadConfiguration as error:
+        what, _, advice = error.message.removeprefix(f'source "{settings.name}": ').partition("; ")
+        examination.say(Level.PROBLEM, "configuration", what, advice)
     except (LookupError, ValueError) as error:
         logger.info("source %s answered what was not asked for", settings.name, exc_info=error)
         examination.say(Level.PROBLEM, "reach", "it answers something else than what was asked", _HINTS["BackendProtocolError"])
@@ -91,8 +94,8 @@ class _Examination:
         self._instant = instant
         self._findings: list[Finding] = []
         self._abilities: list[Ability] = []
-        self._facts: dict[str, str | float] = {"type": "prometheus", "url": settings.url}
-        self._summary: list[str] = [settings.url]
+        self._facts: dict[str, str | float] = {"type": settings.type, "url": settings.url}
+        self._summary: list[str] = [settings.url or settings.type]
 
     @property
     def diagnosis(self) -> Diagnosis:
@@ -131,14 +134,15 @@ class _Examination:
 
     async def _reach(self) -> Product:
         started = time.monotonic()
+        self._facts["url"] = self.client.url
         try:
             async with asyncio.timeout(_FIRST_ANSWER):
                 await self._store.query("vector(1)", self._instant)
                 milliseconds = round(1000 * (time.monotonic() - started))
                 product = await identify(self.client)
         except TimeoutError:
-            raise BackendTimeout(self._settings.name, f"does not answer within {_FIRST_ANSWER}s at {self._settings.url}") from None
-        self._summary[:] = [f"{product} at {self._settings.url}, answered in {milliseconds} ms"]
+            raise BackendTimeout(self._settings.name, f"does not answer within {_FIRST_ANSWER}s at {self.client.url}") from None
+        self._summary[:] = [f"{product} at {self.client.url}, answered in {milliseconds} ms"]
         self._facts |= {"product": product.name, "version": product.version, "milliseconds": milliseconds}
         return product
 
@@ -227,7 +231,7 @@ class _Examination:
         if found:
             return [dialect.name for dialect in found]
         # A dialect of one's own is no candidate, and need not have signs.
-        asked = {f"count({metric})": name for metric, name in counters.items()}
+        asked = {f"count({selector(metric, ())})": name for metric, name in counters.items()}
         held = await present(self._store, asked, self._instant)
         return list(dict.fromkeys(name for text, name in asked.items() if text in held))
 
@@ -242,8 +246,11 @@ class _Examination:
         self._facts["intervalSeconds"] = rhythm.interval
         if rhythm.interval:
             self._summary.append(f"a sample every {rhythm.interval:g}s")
-        self._findings += rhythm.findings(self._settings.name, self._window, self._settings.scrape_interval)
-        for dialect, held in zip(found, seen, strict=True):
+        least = max(map(needed, found))
+        self._findings += rhythm.findings(self._settings.name, self._window, self._settings.scrape_interval, least)
+        # Copies are told by totals that never fall, and deltas do.
+        totals = [pair for pair in zip(found, seen, strict=True) if _cumulative(pair[0])]
+        for dialect, held in totals:
             await self._look_for_copies(dialect, held, rhythm.interval)
         await self._look_for_traps(found, Level.WARNING)
 
@@ -274,6 +281,10 @@ def _caught(trap: Trap) -> str:
     """PromQL that has a result where the trap is sprung."""
     signs = filter(None, (trap.sign, trap.absent))
     return " unless ".join(f"count({selector(sign.metric, sign.matchers)})" for sign in signs)
+
+
+def _cumulative(dialect: Dialect) -> bool:
+    return all(view.temporality is Temporality.CUMULATIVE for view in dialect.views)
 
 
 def _series_of(dialect: Dialect) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from backends.dialects import Comparison, Dialect, Identity, Matcher, View, equal
 from backends.dialects.examination import Evidence, identities_of, named_in
+from backends.dialects.names import spelt
 from backends.prometheus.client import Series
 from backends.prometheus.promql import selector
 from backends.prometheus.recognition import Store
@@ -90,7 +91,7 @@ async def _counted(store: Store, dialect: Dialect, instant: int) -> list[Mapping
     """For each view the number of series of its counters by observer."""
     queries: list[str] = []
     for index, view in enumerate(dialect.views):
-        by = f" by ({view.observer.label})" if view.observer.label else ""
+        by = _observed_by(view)
         queries += [
             f'label_replace(count{by} ({selector(metric, view.match)}), "{_MARK}", "{index}.{at}", "", "")'
             for at, metric in enumerate(view.counters)
@@ -108,12 +109,32 @@ async def _sampled(store: Store, dialect: Dialect, counts: Sequence[Mapping[str,
     queries = [_busiest(view) if held else "" for view, held in zip(dialect.views, counts, strict=True)]
     distinct = list(dict.fromkeys(filter(None, queries)))
     answers = dict(zip(distinct, await together(*(store.query(text, instant) for text in distinct)), strict=True))
-    return [answers[text].series if text else () for text in queries]
+    return [_renamed(view, answers[text].series) if text else () for view, text in zip(dialect.views, queries, strict=True)]
 
 
 def _busiest(view: View) -> str:
-    by = f" by ({view.observer.label})" if view.observer.label else ""
-    return " or ".join(f"topk{by} ({_SAMPLE}, {selector(metric, view.match)})" for metric in view.counters)
+    by = _observed_by(view)
+    return " or ".join(f"topk{by} ({_SAMPLE}, {_size(view, index)})" for index in range(len(view.counters)))
+
+
+def _size(view: View, index: int) -> str:
+    """What tells how busy the series of a counter are. Histograms are not compared; the number of their observations has no name."""
+    each = selector(view.counters[index], view.match)
+    return f'label_replace(histogram_count({each}), "{_MARK}", "{index}", "", "")' if view.observations else each
+
+
+def _renamed(view: View, series: Sequence[Series]) -> Sequence[Series]:
+    if not view.observations:
+        return series
+    made: list[Series] = []
+    for each in series:
+        labels = {label: value for label, value in each.metric.items() if label != _MARK}
+        made.append(Series({**labels, "__name__": view.counters[int(each.metric.get(_MARK, "0"))]}, each.value))
+    return made
+
+
+def _observed_by(view: View) -> str:
+    return f" by ({spelt(view.observer.label)})" if view.observer.label else ""
 
 
 def _naming(identity: Identity) -> list[Matcher]:
@@ -138,5 +159,5 @@ def _timed(view: View) -> str:
     """Whether any of a view's histograms exists, in the classic form or the native one."""
     names = [latency.metric for latency in view.latencies]
     everything = (*view.match, equal("le", "+Inf"))
-    classic = [f"count({selector(f'{name}_bucket', everything)})" for name in names]
+    classic = [] if view.native else [f"count({selector(f'{name}_bucket', everything)})" for name in names]
     return " or ".join([*classic, *(f"count({selector(name, view.match)})" for name in names)])

@@ -62,7 +62,7 @@ async def identify(client: PrometheusClient) -> Product:
     if build.application:
         return Product(build.application, build.version, skew)
     if not build.version:
-        return Product("", "", skew)
+        return Product("CloudWatch" if "x-amzn-RequestId" in headers else "", "", skew)
     return Product("Thanos" if build.version.startswith("0.") else "Prometheus", build.version, skew)
 
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from backends.dialects import Consultation, Dialect, Read, Reading, Rows, combined
+from backends.dialects import Consultation, Dialect, Read, Rows, combined
 from backends.prometheus.client import UNREADABLE, PrometheusClient
 from backends.prometheus.matrix import StrayInstant, rows_by_instant
-from backends.prometheus.promql import HistogramForm, query_of
+from backends.prometheus.promql import HistogramForm, form_matters, query_of, selector
 from metrics_api import Answer, BackendProtocolError, Span, TrafficQuery, Window, aside, together
 
 __all__ = ["Ranges", "one_by_one"]
@@ -82,7 +82,7 @@ class Ranges:
 
     async def _one(self, read: Read, span: Span) -> tuple[Iterator[Rows], int, list[str]]:
         """The rows of a read at each instant, about how many they are together, and what the store warns of."""
-        form = HistogramForm.CLASSIC if read.reading is Reading.COUNTER else self._forms[read.metrics[0]]
+        form = self._forms[read.metrics[0]] if form_matters(read) else HistogramForm.CLASSIC
         elements = await self._client.elements_over(query_of(read, self._query.window, form), span)
         size = len(elements.texts) * len(span.instants)
         try:
@@ -101,10 +101,10 @@ class Ranges:
 
     async def _learn_forms(self, reads: Iterable[Read], span: Span) -> None:
         """In which forms the store kept each histogram at any time of the span, which a few points tell."""
-        metrics = dict.fromkeys(read.metrics[0] for read in reads if read.reading is not Reading.COUNTER)
+        metrics = dict.fromkeys(read.metrics[0] for read in reads if form_matters(read))
         unknown = [metric for metric in metrics if metric not in self._forms]
         few = Span(span.start, span.end, max(span.step, _LOOKBACK))
-        found = await together(*(self._client.elements_over(f"count({metric})", few) for metric in unknown))
+        found = await together(*(self._client.elements_over(f"count({selector(metric, ())})", few) for metric in unknown))
         for metric, native in zip(unknown, found, strict=True):
             self._forms[metric] = HistogramForm.BOTH if native.texts else HistogramForm.CLASSIC
 

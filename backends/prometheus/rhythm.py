@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from backends.dialects import equal
+from backends.dialects import Dialect, Temporality, equal
 from backends.prometheus.client import PrometheusClient, Series
 from backends.prometheus.promql import selector
 from metrics_api import Window, format_duration, together
 from metrics_api.diagnosis import Finding, Level
 
-__all__ = ["LOOK_BACK", "Rhythm", "listen", "rhythm_of"]
+__all__ = ["LOOK_BACK", "Rhythm", "listen", "needed", "rhythm_of"]
 
 LOOK_BACK = 900
 """Seconds of samples looked at."""
@@ -23,7 +23,7 @@ _LATE = 2.5
 """Intervals without a sample that are a gap."""
 
 _LEAST, _ENOUGH = 2, 4
-"""Samples an increase needs, and those it needs to bear that one is late or missing."""
+"""Samples an increase needs, and those it needs to bear that one is late or missing. Deltas need half: each is an increase by itself."""
 
 _GRACE = 5.0
 
@@ -39,19 +39,24 @@ class Rhythm:
     gap: float = 0.0
     age: float = 0.0
 
-    def findings(self, source: str, window: Window, configured: int) -> Iterator[Finding]:
-        """What is wrong with it for ``window``; ``configured`` is the scrapeInterval of the configuration, 0 without one."""
+    def findings(self, source: str, window: Window, configured: int, least: int = _LEAST) -> Iterator[Finding]:
+        """What is wrong with it for ``window``; ``configured`` is the scrapeInterval of the configuration, 0 without one.
+
+        ``least`` is how many samples numbers need.
+        """
+        enough = _ENOUGH * least // _LEAST
         if not self.interval:
             rarely = f"a series gets a sample less often than every {format_duration(LOOK_BACK // 2)}"
             yield Finding(Level.PROBLEM, source, "interval", rarely, "scrape more often, every 15s or so")
             return
         every = _spelt(self.interval)
-        longer = format_duration(_whole(_ENOUGH * self.interval))
-        advice = f"metrics.window: {longer}, or scrape every {_spelt(max(1, window.seconds // _ENOUGH))}"
-        if window.seconds < _LEAST * self.interval:
-            short = f"a sample comes every {every}, and a window of {window} does not always hold the two that numbers need"
+        longer = format_duration(_whole(enough * self.interval))
+        advice = f"metrics.window: {longer}, or scrape every {_spelt(max(1, window.seconds // enough))}"
+        if window.seconds < least * self.interval:
+            words = "the two that numbers need" if least > 1 else "one"
+            short = f"a sample comes every {every}, and a window of {window} does not always hold {words}"
             yield Finding(Level.PROBLEM, source, "interval", short, advice)
-        elif window.seconds < _ENOUGH * self.interval:
+        elif window.seconds < enough * self.interval:
             short = f"a sample comes every {every}: a window of {window} has no numbers as soon as one is late"
             yield Finding(Level.WARNING, source, "interval", short, advice)
         if configured and not configured / 2 <= self.interval <= configured * 2:
@@ -69,6 +74,11 @@ class Rhythm:
                 late,
                 "the series have ended, or come late: look at remote write and at what is scraped",
             )
+
+
+def needed(dialect: Dialect) -> int:
+    """How many samples of each series a window must hold for the numbers of a dialect."""
+    return 1 if all(view.temporality is Temporality.DELTA for view in dialect.views) else _LEAST
 
 
 async def listen(client: PrometheusClient, series: Sequence[Series], instant: int) -> Rhythm:

@@ -7,7 +7,7 @@ a fraction of the time and of the memory of a dict, and leaves the garbage colle
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -17,6 +17,9 @@ from backends.prometheus.client import NativeHistogram
 from metrics_api import Histogram
 
 __all__ = ["Bounds", "decoder", "native_histogram"]
+
+_EVEN = 1e-6
+"""How far the logarithm of a factor may be off: bounds come as decimal text."""
 
 
 @lru_cache(maxsize=1024)
@@ -57,4 +60,21 @@ def native_histogram(histogram: NativeHistogram, unit: float) -> Histogram | Non
         if 0 <= count < math.inf:
             buckets.append((float(left) * unit, float(right) * unit, count))
     seconds = float(histogram.sum) * unit
-    return Histogram.from_buckets(sorted(buckets), seconds if 0 <= seconds < math.inf else None)
+    made = Histogram.from_buckets(sorted(buckets), seconds if 0 <= seconds < math.inf else None)
+    if made is None or _grow_evenly(buckets):
+        return made
+    # Custom buckets, which are what becomes of classic ones: empty ones are left out, and the last is unbounded.
+    unbounded = ((math.inf,), (0.0,)) if not math.isinf(made.bounds[-1]) else ((), ())
+    return Histogram((*made.bounds, *unbounded[0]), (*made.counts, *unbounded[1]), made.floor, sum=made.sum)
+
+
+def _grow_evenly(buckets: Sequence[tuple[float, float, float]]) -> bool:
+    """Whether each bucket is wider than the one before by one factor, which is the root of a root of two, or its square.
+
+    Source: prometheus/prometheus, model/histogram/generic.go, ``getBoundExponential``. The bucket around zero and the last one are apart;
+    the first custom bucket has no end below.
+    """
+    if any(math.isinf(left) for left, _, _ in buckets):
+        return False
+    schemas = [math.log2(math.log2(right / left)) for left, right, _ in buckets if 0 < left < right < math.inf]
+    return all(abs(schema - round(schema)) < _EVEN and abs(schema - schemas[0]) < _EVEN for schema in schemas)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -10,7 +10,7 @@ from backends.dialects import Dialect
 from backends.dialects.configured import read_configured
 from backends.dialects.overrides import Overrides
 from backends.transport import KEYS as TRANSPORT_KEYS
-from backends.transport import Credentials, TlsSettings, read_credentials, read_tls
+from backends.transport import Credentials, Signer, TlsSettings, read_credentials, read_tls
 from metrics_api import parse_duration
 from metrics_api.document import Node
 
@@ -38,6 +38,8 @@ class PrometheusSettings:
     ``url`` without the ``/api/v1``, with the prefix if the store has one (Mimir: ``…/prometheus``). ``timeout`` is seconds for one query.
     ``params`` go with every query (Thanos: ``partial_response``, ``dedup``; VictoriaMetrics: ``extra_label``).
     ``scrape_interval`` is seconds between two samples of a series, 0 to ask the store. ``concurrency`` bounds queries under way.
+    ``signer`` makes what signs requests to a service that speaks this API and knows its own URL; ``url`` is empty then. ``type`` is what
+    the configuration calls such a source.
     """
 
     name: str
@@ -50,6 +52,8 @@ class PrometheusSettings:
     scrape_interval: int = 0
     concurrency: int = 16
     overrides: Overrides = field(default_factory=Overrides)
+    signer: Callable[[], Signer] | None = None
+    type: str = "prometheus"
 
 
 def read_settings(node: Node, name: str) -> PrometheusSettings | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from backends.dialects import Dialect
+from backends.dialects import Dialect, Temporality
 from backends.dialects.configured import read_configured
 from backends.dialects.overrides import Overrides
 from backends.scrape.targets import Target, address, label_name, target_path
@@ -91,6 +91,12 @@ def read_settings(node: Node, name: str) -> ScrapeSettings | None:
     limit = entries["seriesLimit"].integer(1, 100_000_000, _SERIES_LIMIT) if "seriesLimit" in entries else _SERIES_LIMIT
     concurrency = entries["concurrency"].integer(1, 4096, 64) if "concurrency" in entries else 64
     if configured is None or configured.dialect is None:
+        return None
+    if any(view.native or view.temporality is Temporality.DELTA for view in configured.dialect.views):
+        entries["dialect"].problem(
+            f"dialect {configured.dialect.name} is of deltas or of native histograms, which proxies do not expose as text: "
+            "ask the store that keeps them"
+        )
         return None
     return ScrapeSettings(
         name=name,

@@ -17,7 +17,6 @@ import uvloop
 from apiservice.answers import Answers
 from apiservice.app import AppOptions
 from apiservice.fanout import Fanout
-from apiservice.flight import Sharing, SingleFlight
 from apiservice.handshakes import Doorstep
 from apiservice.identity import TokenReviews, Unauthorized
 from apiservice.kube import KubeClient
@@ -26,6 +25,7 @@ from apiservice.logs import level_of, writing_log
 from apiservice.requestinfo import parse_request
 from apiservice.telemetry import Telemetry
 from metrics_api import BackendUnavailable, TrafficQuery, Window
+from metrics_api.flight import Sharing, SingleFlight
 from tests.apiservice.asking import SHOP, client
 from tests.apiservice.memory import INSTANT, Memory, parse
 from tests.doubles.authority import SERVER, Authority

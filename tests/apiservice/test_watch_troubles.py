@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from apiservice.requestinfo import parse_request
-from apiservice.result import Result
+from apiservice.result import STALE, Result
 from apiservice.watching import Batch, Feed, Feeds
 from apiservice.watching.stream import _follow as follow
 from metrics_api import BackendUnavailable, ResourceRef
@@ -150,6 +151,16 @@ async def test_a_watch_ends_when_the_clock_goes_back(caplog: pytest.LogCaptureFi
             while not feed.over:
                 assert await feed.news(version) == []
     assert "the clock has gone back" in caplog.text
+
+
+async def test_numbers_of_a_source_that_must_save_are_no_step_back_and_end_no_watch(caplog: pytest.LogCaptureFixture):
+    shop = Changing((API,))
+    feeds = Feeds(shop, 0.05, time.time)
+    async with feeds.following(parse(parse_request("GET", DEPLOYMENTS, {}), {})) as feed:
+        shop.instant, shop.rows = shop.instant - 120, (replace(API, annotations={STALE: "true"}),)
+        await shop.polls(3)
+        assert not feed.over
+    assert "the clock has gone back" not in caplog.text
 
 
 async def test_a_form_that_makes_no_difference_is_not_encoded_for_itself(shop: Changing, monkeypatch: pytest.MonkeyPatch):

@@ -19,7 +19,9 @@ import yaml
 
 from tests.doubles.mesh import Target
 
-__all__ = ["command", "parse_errors", "prometheus", "victoria_metrics"]
+__all__ = ["command", "parse_errors", "prometheus", "prometheus3", "victoria_metrics"]
+
+_FINDER = Path(__file__).parents[2] / "scripts" / "control-plane-part"
 
 _PATIENCE = 20.0
 """Seconds a store has to start."""
@@ -34,6 +36,16 @@ def command(name: str) -> str:
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+def _part(name: str) -> str:
+    """The path of what scripts/control-plane-part finds; as :func:`command` otherwise."""
+    found = subprocess.run([_FINDER, "--no-build", name], capture_output=True, text=True, check=False)
+    if found.returncode == 0:
+        return found.stdout.strip()
+    if os.environ.get("CI") == "true":
+        pytest.fail(found.stderr)
+    pytest.skip(found.stderr.strip())
 
 
 @contextmanager
@@ -51,6 +63,27 @@ def prometheus(
         f"--web.listen-address=127.0.0.1:{port}",
         "--log.level=warn",
         *(f"--enable-feature={feature}" for feature in features),
+    ]
+    with _running(arguments, directory / "prometheus.log", f"http://127.0.0.1:{port}", "/-/ready") as url:
+        yield url
+
+
+@contextmanager
+def prometheus3(directory: Path) -> Iterator[str]:
+    """The URL of a Prometheus 3 that takes OTLP as it comes: names with dots, deltas that stay deltas, and histograms whole."""
+    port = _free_port()
+    config = directory / "prometheus.yml"
+    otlp = {"translation_strategy": "NoTranslation", "convert_histograms_to_nhcb": True}
+    config.write_text(yaml.safe_dump({"otlp": otlp}), encoding="utf-8")
+    arguments = [
+        _part("prometheus3"),
+        f"--config.file={config}",
+        f"--storage.tsdb.path={directory / 'tsdb'}",
+        "--storage.tsdb.retention.time=100y",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--web.enable-otlp-receiver",
+        "--enable-feature=otlp-native-delta-ingestion",
+        "--log.level=warn",
     ]
     with _running(arguments, directory / "prometheus.log", f"http://127.0.0.1:{port}", "/-/ready") as url:
         yield url

@@ -91,7 +91,7 @@ def test_an_url_is_kept_without_the_path_of_the_api(given: str, kept: str):
         ("url: 'http://prometheus:99999'", "is not a URL such as"),
         ("dialect: Auto", 'there is no dialect "Auto": it is one of appmesh, '),
         ("dialect: Auto", "traefik-mesh, auto, or the path of a dialect file"),
-        ("dialect: linkred", 'there is no dialect "linkred": it is one of appmesh, cilium, consul, envoy, gloo, istio, '),
+        ("dialect: linkred", 'there is no dialect "linkred": it is one of appmesh, cilium, cloudwatch-otel, consul, '),
         ("dialect: /nowhere/mesh.yaml", "cannot be read"),
         ("timeout: soon", "is not a duration"),
         ("timeout: 500ms", "must be in whole seconds"),

@@ -194,3 +194,19 @@ def test_a_rank_right_at_a_bound_is_not_moved_by_the_last_digit(noise: float) ->
     # Nine of ten are at or below 20 ms, and nobody is between 20 and 50 ms.
     histogram = Histogram.from_cumulative((0.01, 0.02, 0.05, 0.1, math.inf), (30.0, 54.0 + noise, 54.0 + 2e-12, 60.0, 60.0))
     assert histogram.quantile(0.9) == pytest.approx(0.02, rel=1e-6)
+
+
+def test_percentiles_of_exact_values_are_values_that_were_observed() -> None:
+    found = Histogram.of_values({0.4: 1, 0.01: 50, 0.03: 19, 0.02: 30}, 2.07)
+    assert [found.quantile(q) for q in (0.5, 0.51, 0.9, 0.99, 1.0)] == pytest.approx([0.01, 0.02, 0.03, 0.03, 0.4], abs=1e-12)
+    assert (found.total, found.mean()) == (100, pytest.approx(0.0207))
+
+
+def test_exact_values_stay_exact_when_they_are_merged() -> None:
+    merged = merge([Histogram.of_values({0.01: 50, 0.4: 1}), Histogram.of_values({0.02: 40, 0.01: 9})])
+    assert [merged.quantile(q) for q in (0.5, 0.59, 0.6, 0.99, 1.0)] == pytest.approx([0.01, 0.01, 0.02, 0.02, 0.4], abs=1e-12)
+
+
+def test_a_value_of_zero_is_one_too() -> None:
+    found = Histogram.of_values({0.0: 3, 0.5: 1})
+    assert [found.quantile(q) for q in (0.5, 1.0)] == [0.0, pytest.approx(0.5)]

@@ -1,6 +1,7 @@
 """Normalising: nothing unknown becomes a number, and every row has its own name and place."""
 
 import math
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
@@ -157,3 +158,23 @@ def test_an_idle_object_knows_no_value():
     assert [metric["value"] for metric in row.wire()["metrics"]] == [None] * 5
     assert row.wire()["edge"] == {"direction": "from", "side": "server", "resource": {}}
     assert idle(WEB, 0, Window(30), {}, qualified=True).name == "deployment.web"
+
+
+def test_a_row_of_a_source_that_is_late_says_what_its_numbers_describe_and_has_the_version_of_the_answer():
+    late = replace(sample(), source="aws")
+    [row, other] = normalise(
+        [late, replace(sample(), resource=WEB._replace(name="zoo"))],
+        120,
+        Window(30),
+        lambda _: {},
+        elsewhere={"aws": (60, Window(60))},
+    )
+    assert (row.instant, row.window, row.told_at) == (60, Window(60), 120)
+    assert (other.instant, other.window, other.told_at) == (120, Window(30), 120)
+    wire = row.wire()
+    assert (wire["timestamp"], wire["window"], wire["metadata"]["resourceVersion"]) == ("1970-01-01T00:01:00Z", "1m0s", "120")
+
+
+def test_marks_are_annotations_of_the_object():
+    [row] = normalise([replace(sample(), marks=frozenset({"sampled"}))], 120, Window(30), lambda _: {})
+    assert row.wire()["metadata"]["annotations"] == {"metrics.smi-spec.io/sampled": "true"}

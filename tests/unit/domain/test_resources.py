@@ -1,15 +1,19 @@
 """The closed list of resources, and references to objects."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from metrics_api.resources import (
     ANY_WORKLOAD,
     API_VERSION,
+    CALLED_HOST,
     EVERYTHING,
     RESOURCE_TYPES,
     UNKNOWN,
     WORKLOAD_KINDS,
     ResourceRef,
+    called_service,
     host,
     type_of_kind,
     type_of_plural,
@@ -74,3 +78,21 @@ def test_workloads_are_kinds_of_the_list():
 )
 def test_a_reference_is_sent_with_what_is_known(ref: ResourceRef, wire: dict[str, str]):
     assert ref.wire() == wire
+
+
+LABEL = st.from_regex(r"[a-z]([-a-z0-9]{0,8}[a-z0-9])?", fullmatch=True)
+
+
+@given(name=LABEL, namespace=LABEL, port=st.sampled_from(["", ":80", ":65535"]), form=st.sampled_from(["svc", "svc.cluster.local"]))
+def test_a_service_is_called_by_its_name_alone_with_its_namespace_or_in_full(name: str, namespace: str, port: str, form: str):
+    service = ResourceRef("Service", namespace, name)
+    assert called_service(ResourceRef(CALLED_HOST, namespace, f"{name}{port}")) == (service, False)
+    assert called_service(ResourceRef(CALLED_HOST, "elsewhere", f"{name}.{namespace}{port}")) == (service, False)
+    assert called_service(ResourceRef(CALLED_HOST, "elsewhere", f"{name}.{namespace}.{form}{port}")) == (service, True)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "10.0.0.7", "10.0.0.7:80", "api.example.com", "a b", "orders.", "AWS::S3", "[::1]:80", "-a", "42"]
+)
+def test_what_no_service_can_be_called_is_the_name_of_none(name: str):
+    assert called_service(ResourceRef(CALLED_HOST, "shop", name)) is None

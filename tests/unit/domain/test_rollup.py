@@ -7,7 +7,7 @@ import pytest
 from metrics_api.histogram import Histogram, Percentiles
 from metrics_api.query import Direction, Side
 from metrics_api.resources import EVERYTHING, UNKNOWN, ResourceRef
-from metrics_api.rollup import best_observers, rename, roll_up
+from metrics_api.rollup import best_observers, blurred, rename, roll_up
 from metrics_api.sample import Sample
 
 WEB = ResourceRef("Deployment", "shop", "web")
@@ -127,3 +127,39 @@ def test_peers_are_renamed_too():
 
     [added] = rename([sample(API, peer=POD_A), sample(API, peer=POD_B)], owner)
     assert added == sample(API, peer=WEB, success=2)
+
+
+def test_percentiles_of_some_of_the_requests_are_not_those_of_all():
+    [added] = roll_up([sample(success=3, latency=Percentiles({0.99: 0.5})), sample(success=4)])
+    assert added.latency is None
+
+
+def test_percentiles_survive_beside_what_counts_no_request():
+    [added] = roll_up([sample(success=3, latency=Percentiles({0.99: 0.5})), sample(success=0)])
+    assert added.latency is not None
+    assert added.latency.quantile(0.99) == 0.5
+
+
+def test_marks_of_all_parts_are_marks_of_the_whole():
+    parts = [sample(), sample()]
+    [added] = roll_up([parts[0], parts[1]])
+    assert added.marks == frozenset()
+    marked = Sample(WEB, EVERYTHING, Direction.FROM, Side.SERVER, 1, 0, None, 0, "mesh", frozenset({"sampled"}))
+    [added] = roll_up([sample(), marked])
+    assert added.marks == {"sampled"}
+
+
+def test_whose_percentiles_were_lost_in_adding_up_is_told():
+    parts = [
+        sample(WEB, latency=Percentiles({0.99: 0.5})),
+        sample(WEB, latency=Percentiles({0.99: 0.7})),
+        sample(API, latency=Percentiles({0.99: 0.5})),
+    ]
+    assert blurred(parts, roll_up(parts)) == [WEB]
+
+
+def test_what_had_no_percentiles_or_no_requests_lost_none():
+    parts = [sample(WEB), sample(WEB, latency=Percentiles({0.99: 0.5})), sample(API, success=0), sample(API, success=0)]
+    assert blurred(parts, roll_up(parts)) == []
+    histograms = [sample(latency=histogram(1, 2, 3)), sample(latency=None)]
+    assert blurred(histograms, roll_up(histograms)) == []

@@ -62,6 +62,12 @@ def test_the_rhythm_is_the_median_and_a_gap_is_more_than_a_late_sample():
     assert rhythm_of([[0, 0.2, 0.4]], 0.4) == Rhythm(0.2, 0.0, 0.0)
 
 
+@pytest.mark.parametrize(("window", "level"), [(59, Level.PROBLEM), (60, Level.WARNING), (119, Level.WARNING), (120, None)])
+def test_a_window_of_deltas_needs_one_sample_and_bears_that_one_is_late_with_two(window: int, level: Level | None):
+    findings = list(Rhythm(60.0).findings("mesh", Window(window), 0, least=1))
+    assert [finding.level for finding in findings] == ([] if level is None else [level])
+
+
 def test_fewer_than_two_samples_have_no_rhythm_and_that_is_a_problem():
     assert rhythm_of([[3], []], 10) == Rhythm()
     (finding,) = Rhythm().findings("mesh", Window(30), 0)

@@ -102,6 +102,22 @@ def test_a_mistake_is_named(text: str, problem: str):
     assert problem in problems[0]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "dialect: cloudwatch-otel",
+        "dialect: envoy\noverrides: {temporality: delta}",
+        "dialect: envoy\noverrides: {histograms: native}",
+    ],
+)
+def test_what_no_proxy_exposes_cannot_be_scraped(text: str):
+    settings, problems = read(f"name: x\ntype: scrape\ntargets: [a:1]\n{text}")
+    assert settings is None
+    (problem,) = problems
+    assert problem.startswith("f.yaml:4: ")
+    assert "proxies do not expose" in problem
+
+
 def test_all_mistakes_are_named_at_once():
     settings, problems = read("name: x\ntype: scrape\ndialect: nosuch\ntargets: [a]\ninterval: soon\ntls: {keyFile: /nowhere}")
     assert settings is None

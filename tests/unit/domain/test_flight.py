@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from apiservice.flight import SingleFlight
+from metrics_api.flight import SingleFlight
 
 
 class Work:

@@ -1,0 +1,81 @@
+"""Who is who: objects of Kubernetes by what Application Signals calls them, a service and the environment it is in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+from backends.cloudwatch.settings import CloudWatchSettings
+from metrics_api import ANY_WORKLOAD, CALLED_HOST, UNKNOWN, ResourceRef
+from metrics_api.resources import host
+
+__all__ = ["Identity", "cluster_of"]
+
+_ENVIRONMENT = re.compile(r"(?:eks|k8s):(?P<cluster>[^/]+)/(?P<namespace>.+)")
+"""The environment of what runs in Kubernetes, unless somebody names it otherwise (aws/amazon-cloudwatch-agent,
+plugins/processors/awsapplicationsignals, internal/resolver/kubernetes.go)."""
+
+_NO_NAMESPACE = "UnknownNamespace"
+_NO_SERVICE = frozenset({"UnknownService", "UnknownRemoteService"})
+"""What SDKs write for what they do not know (aws-observability/aws-otel-java-instrumentation, AwsMetricAttributeGenerator)."""
+
+_AWS = "AWS::"
+"""How services of AWS begin: they are no hosts."""
+
+Learnt = Mapping[tuple[str, str], ResourceRef]
+_NOTHING: Learnt = {}
+
+
+def cluster_of(environment: str) -> str:
+    """The cluster an environment is in, empty when it does not tell."""
+    match = _ENVIRONMENT.fullmatch(environment)
+    return match["cluster"] if match is not None else ""
+
+
+class Identity:
+    """Names of services, understood. What the configuration says comes first, then what AWS knows (``learnt``), then the names alone."""
+
+    def __init__(self, settings: CloudWatchSettings, learnt: Callable[[], Learnt] = lambda: _NOTHING) -> None:
+        self._settings = settings
+        self._learnt = learnt
+
+    @property
+    def learnt(self) -> Learnt:
+        """What AWS knows, as it is now: another mapping when it has changed."""
+        return self._learnt()
+
+    def namespace(self, environment: str) -> str:
+        """The namespace that an environment is, empty when it is none of the cluster."""
+        named = self._settings.environments.get(environment)
+        if named is not None:
+            return named
+        match = _ENVIRONMENT.fullmatch(environment)
+        if match is None or match["cluster"] != self._settings.cluster or match["namespace"] == _NO_NAMESPACE:
+            return ""
+        return match["namespace"]
+
+    def workload(self, service: str, environment: str) -> ResourceRef | None:
+        """The object that a service is; None when it is none of the cluster, or nobody knows."""
+        if (named := self._named(service, environment)) is not None:
+            return named
+        namespace = self.namespace(environment)
+        if not namespace or service in _NO_SERVICE:
+            return None
+        return self._learnt().get((service, environment)) or ResourceRef(ANY_WORKLOAD, namespace, service)
+
+    def remote(self, service: str, environment: str, caller: ResourceRef) -> ResourceRef:
+        """What a caller calls ``service``: a workload of the cluster, a host that may be a Service, or something outside."""
+        if service in _NO_SERVICE:
+            return UNKNOWN
+        if environment:
+            return self.workload(service, environment) or host(service)
+        if (named := self._named(service, "")) is not None:
+            return named
+        return host(service) if service.startswith(_AWS) else ResourceRef(CALLED_HOST, caller.namespace, service)
+
+    def _named(self, service: str, environment: str) -> ResourceRef | None:
+        services = self._settings.services
+        found = services.get((service, environment))
+        if found is None and (not environment or self.namespace(environment)):
+            found = services.get((service, ""))
+        return found

@@ -1,0 +1,149 @@
+"""Application Signals: which of its metrics tell of the traffic of which workload, and of the edges between them.
+
+A service publishes ``Latency``, ``Fault`` and ``Error`` for what it receives, and once more for what it calls, under several sets of
+dimensions at once (CloudWatch User Guide, "Application Signals metrics collected"). Of each kind of traffic the widest set is read, so that
+nothing counts twice. Every span counts in ``Latency``, whose samples are all requests; ``Fault`` is 1 for a 5xx or an error, ``Error`` for
+a 4xx (aws-observability/aws-otel-java-instrumentation, AwsSpanMetricsProcessor).
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from backends.cloudwatch.discovery import Discovery
+from backends.cloudwatch.identity import Identity
+from backends.cloudwatch.measured import Found
+from backends.cloudwatch.metric import SAMPLE_COUNT, SUM, Metric
+from backends.cloudwatch.moment import Moment
+from backends.cloudwatch.rows import Row
+from backends.cloudwatch.selection import refused_kinds, refused_sides, selected
+from backends.cloudwatch.settings import CloudWatchSettings
+from metrics_api import CALLED_HOST, EVERYTHING, Direction, ResourceRef, Side, TrafficQuery, aside, called_service
+
+__all__ = ["NAMESPACE", "ApplicationSignals"]
+
+NAMESPACE = "ApplicationSignals"
+
+_SERVICE = frozenset({"Environment", "Service"})
+_REMOTE = _SERVICE | {"RemoteService"}
+_REMOTE_IN_CLUSTER = _REMOTE | {"RemoteEnvironment"}
+_LISTED: Mapping[str, str | None] = {"Environment": None, "Service": None}
+
+_RECENT = 3 * 3600 - 600
+"""Seconds: what was published within three hours is listed apart from what was published within two weeks."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Catalogue:
+    """All rows there are, totals and edges, by the namespace of the resource they are about.
+
+    They were made of ``listing``, and of the names ``learnt``.
+    """
+
+    listing: tuple[Metric, ...]
+    learnt: Mapping[tuple[str, str], ResourceRef]
+    totals: Mapping[str, list[Row]]
+    edges: Mapping[str, list[Row]]
+
+    def rows(self, query: TrafficQuery) -> Iterator[Row]:
+        """Those that a question may be about."""
+        found = self.edges if query.edges else self.totals
+        namespace = query.name if query.kinds == ("Namespace",) else query.namespace
+        if namespace:
+            return iter(found.get(namespace, ()))
+        return (row for rows in found.values() for row in rows)
+
+
+class ApplicationSignals:
+    """The rows of Application Signals in one cluster."""
+
+    def __init__(
+        self,
+        settings: CloudWatchSettings,
+        discovery: Discovery,
+        identity: Identity | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings = settings
+        self._discovery = discovery
+        self._identity = identity or Identity(settings)
+        self._clock = clock
+        self._catalogues: dict[bool, _Catalogue] = {}
+
+    def refusal(self, query: TrafficQuery) -> str | None:
+        """Why its metrics can never answer such a query; None when they can."""
+        return refused_kinds(query) or refused_sides(query, Side.SERVER)
+
+    async def find(self, query: TrafficQuery, moment: Moment) -> Found:
+        """The rows that a question asks for. Raises :class:`metrics_api.errors.BackendError`."""
+        recent = moment.start > self._clock() - _RECENT
+        listing = await self._discovery.metrics(NAMESPACE, "Latency", _LISTED, recent=recent)
+        rows = selected((await self._catalogue(listing, recent=recent)).rows(query), query)
+        if not rows and query.name:
+            # It may have begun to publish since.
+            listing = await self._discovery.again(NAMESPACE, "Latency", _LISTED, recent=recent)
+            rows = selected((await self._catalogue(listing, recent=recent)).rows(query), query)
+        return Found(tuple(rows))
+
+    async def _catalogue(self, listing: tuple[Metric, ...], *, recent: bool) -> _Catalogue:
+        held = self._catalogues.get(recent)
+        if held is None or held.listing is not listing or held.learnt is not self._identity.learnt:
+            held = self._catalogues[recent] = await aside(len(listing), lambda: self._made(listing))
+        return held
+
+    def _made(self, listing: tuple[Metric, ...]) -> _Catalogue:
+        learnt = self._identity.learnt
+        totals: dict[str, list[Row]] = defaultdict(list)
+        edges: dict[str, list[Row]] = defaultdict(list)
+        for row in self._totals(listing):
+            totals[row.resource.namespace].append(row)
+        for row in self._edges(listing):
+            edges[_home(row.resource)].append(row)
+        return _Catalogue(listing, learnt, totals, edges)
+
+    def _totals(self, listing: Iterable[Metric]) -> Iterator[Row]:
+        for metric in listing:
+            if metric.names == _SERVICE:
+                resource = self._identity.workload(metric.value("Service"), metric.value("Environment"))
+                if resource is not None:
+                    yield self._row(metric, resource, EVERYTHING, Direction.FROM, Side.SERVER)
+
+    def _edges(self, listing: tuple[Metric, ...]) -> Iterator[Row]:
+        # Where the environment of the callee is told, the set without it holds the same requests once more.
+        placed = {_ends(metric) for metric in listing if metric.names == _REMOTE_IN_CLUSTER}
+        for metric in listing:
+            if metric.names != _REMOTE_IN_CLUSTER and (metric.names != _REMOTE or _ends(metric) in placed):
+                continue
+            caller = self._identity.workload(metric.value("Service"), metric.value("Environment"))
+            if caller is None:
+                continue
+            callee = self._identity.remote(metric.value("RemoteService"), metric.value("RemoteEnvironment"), caller)
+            row = self._row(metric, caller, callee, Direction.TO, Side.CLIENT)
+            yield row
+            if callee.namespace and (callee.kind != CALLED_HOST or called_service(callee) is not None):
+                yield Row(callee, caller, Direction.FROM, Side.CLIENT, row.requests, row.failures, row.latency)
+
+    def _row(self, latency: Metric, resource: ResourceRef, peer: ResourceRef, direction: Direction, side: Side) -> Row:
+        failures = ("Fault", "Error") if self._settings.client_errors_fail else ("Fault",)
+        return Row(
+            resource,
+            peer,
+            direction,
+            side,
+            ((latency, SAMPLE_COUNT),),
+            tuple((latency.renamed(name), SUM) for name in failures),
+            latency,
+        )
+
+
+def _ends(metric: Metric) -> tuple[str, str, str]:
+    return metric.value("Environment"), metric.value("Service"), metric.value("RemoteService")
+
+
+def _home(resource: ResourceRef) -> str:
+    """The namespace that a resource is in, or would be if the host that it is were a Service."""
+    found = called_service(resource) if resource.kind == CALLED_HOST else None
+    return found[0].namespace if found is not None else resource.namespace
