@@ -54,7 +54,8 @@ class MeasuredSource:
 
     async def observe(self, query: TrafficQuery, moments: Sequence[Moment]) -> Sequence[Observation]:
         """What was observed in each of the moments. Raises :class:`metrics_api.errors.BackendError`."""
-        found = await self._rows.find(query, moments[-1])
+        # What was published around the earliest moment is listed together with all that came later.
+        found = await self._rows.find(query, min(moments, key=lambda moment: moment.end))
         readouts = await self._reader.read(wanted_of(found.rows, query), moments)
         observations: list[Observation] = []
         for readout in readouts:

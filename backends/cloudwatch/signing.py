@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from aiobotocore.session import AioSession
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
+from botocore.configprovider import ConfiguredEndpointProvider
 from botocore.exceptions import ClientError
 
 from backends.cloudwatch.credentials import renew, sign_in
@@ -48,9 +49,14 @@ class CloudWatchSigner:
         self._url = ""
 
     async def open(self) -> str:
-        """The URL of the endpoint of the region. Raises :class:`metrics_api.errors.BadConfiguration` without region or credentials."""
-        self._session = await sign_in(self._settings)
-        self._url = self._settings.endpoint_url.rstrip("/") or endpoint(self._session.get_config_variable("region"))
+        """The URL of the endpoint: the one configured here or for the SDK, or that of the region.
+
+        Raises :class:`metrics_api.errors.BadConfiguration` without region or credentials.
+        """
+        session = self._session = await sign_in(self._settings)
+        configured = ConfiguredEndpointProvider(session.full_config, session.get_scoped_config(), "cloudwatch").provide()
+        url = self._settings.endpoint_url or str(configured or "") or endpoint(session.get_config_variable("region"))
+        self._url = url.rstrip("/")
         return self._url
 
     async def sign(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Mapping[str, str]:

@@ -173,6 +173,18 @@ async def test_without_an_endpoint_it_is_that_of_the_region(
     assert await CloudWatchSigner(CloudWatchSettings("otlp", "promql")).open() == url == endpoint(region)
 
 
+@pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL_CLOUDWATCH", "AWS_ENDPOINT_URL"])
+async def test_the_endpoint_of_the_sdk_is_that_of_queries_unless_there_is_one_of_the_source(
+    door: PromqlEndpoint, monkeypatch: pytest.MonkeyPatch, name: str
+):
+    monkeypatch.setenv(name, f"{door.url}/")
+    assert await CloudWatchSigner(CloudWatchSettings("otlp", "promql")).open() == door.url
+    assert (
+        await CloudWatchSigner(CloudWatchSettings("otlp", "promql", endpoint_url="http://127.0.0.1:1")).open()
+        == "http://127.0.0.1:1"
+    )
+
+
 @pytest.mark.parametrize(
     ("missing", "fix"),
     [

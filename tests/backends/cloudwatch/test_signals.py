@@ -209,6 +209,15 @@ async def test_a_history_reads_each_metric_once(source: CloudWatchBackend, aws: 
     assert aws.billed == 2
 
 
+async def test_a_history_knows_who_has_been_silent_for_hours(aws: Aws) -> None:
+    publish(aws, [END - 5 * 3600 - 60], [Spans(Service(SHOP, "nightly"), {10: 5})])
+    publish(aws, [END - 60], SERVED)
+    async with CloudWatchBackend(SETTINGS, lambda: END + 120.0) as source:
+        first, last = await source.history(replace(TOTALS, namespace="shop"), Span(END - 5 * 3600, END, 5 * 3600))
+    assert {sample.resource.name: sample.success for sample in first.samples} == {"nightly": 5.0, "web": 0.0}
+    assert {sample.resource.name: sample.success for sample in last.samples} == {"nightly": 0.0, "web": 97.0}
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
