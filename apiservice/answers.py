@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable
+from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -66,7 +67,7 @@ class Answers:
 
     async def _ask(self, question: Any, instant: int) -> Result:
         self._sharing.missed()
-        result = await self._service.answer(question, instant)
+        result = replace(await self._service.answer(question, instant), asked=instant)
         if len(result.rows) < _ROWS_KEPT:
             self._kept[question, instant] = result
         return result

@@ -6,18 +6,17 @@ from dataclasses import dataclass
 
 from apiservice.hiding import Places
 from metrics_api.objects import TrafficMetrics
-from metrics_api.resources import GROUP
 from metrics_api.window import Window
 
-__all__ = ["STALE", "Result"]
-
-STALE = f"{GROUP}/stale"
-"""The annotation of rows whose source gave numbers that are older than they need be."""
+__all__ = ["Result"]
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One answer. ``instant`` is Unix seconds; ``rows`` are in the order they are sent.
+    """One answer. ``rows`` are in the order they are sent.
+
+    ``instant`` is what the rows are of, in Unix seconds, and ``asked`` what was asked about: sources may know no later one than another
+    instant. It is None while nobody has said.
 
     ``warnings`` are sentences for the reader; ``incomplete`` says that a source failed and rows or values may be missing.
     ``hidden`` are the places of the peers that the question says not to tell of: they are for whoever asks it, and never sent.
@@ -29,8 +28,4 @@ class Result:
     warnings: tuple[str, ...] = ()
     incomplete: bool = False
     hidden: Places = frozenset()
-
-    @property
-    def stale(self) -> bool:
-        """Whether a source gave older numbers than it could: they are no step back in time."""
-        return any(STALE in row.annotations for row in self.rows)
+    asked: int | None = None

@@ -72,7 +72,9 @@ class TrafficService:
         samples = [sample for sample in gathered.samples if in_scope(sample.resource, query)]
         hidden: Places = frozenset()
         if question.visible is not None:
-            samples, hidden = await aside(len(samples), partial(hide, samples, question.visible))
+            seen = samples
+            samples, hidden = await aside(len(seen), partial(hide, seen, question.visible))
+            naming = (*naming, *told(await aside(len(seen), partial(lost_percentiles, seen, samples))))
         rows = await aside(len(samples), partial(_rows, question, query, samples, gathered, view))
         if question.edges and question.name and not rows:
             await self._require(question, view, gathered)

@@ -144,7 +144,8 @@ class AuthorizedPeers:
         self._note(question, instant, visible, first.hidden - visible)
         if not visible and not plain.single:
             return first
-        return await self._service.answer(replace(plain, visible=visible), first.instant)
+        # The instant that was asked about: asked for the one of the answer, a source would have no reason to say that it is late.
+        return await self._service.answer(replace(plain, visible=visible), first.asked)
 
     async def confirm(self, question: Question, result: Result) -> None:
         """See :class:`PeerPolicy`."""

@@ -33,7 +33,10 @@ def _cloudwatch(node: Node, name: str) -> Backend | None:
         return None
     from backends.cloudwatch.settings import read_settings, source_of  # noqa: PLC0415 loaded when configured
 
-    if source_of(node) == "promql":
+    source = source_of(node)
+    if not source:
+        return None
+    if source == "promql":
         return _promql(node, name)
     from backends.cloudwatch.backend import CloudWatchBackend  # noqa: PLC0415 loaded when configured
 

@@ -47,11 +47,14 @@ def blurred(parts: Iterable[Sample], wholes: Iterable[Sample]) -> list[ResourceR
 
 
 def best_observers(samples: Iterable[Sample]) -> list[Sample]:
-    """One sample about each thing: that of the most trusted observer. Observers of the same requests are never added."""
+    """One sample about each thing: that of the most trusted observer. Observers of the same requests are never added.
+
+    What sources trust cannot be compared: of several the first that counts anything is believed.
+    """
     best: dict[Hashable, Sample] = {}
     for sample in samples:
         held = best.get(sample.about)
-        if held is None or sample.trust < held.trust:
+        if held is None or (sample.trust < held.trust if sample.source == held.source else sample.counted and not held.counted):
             best[sample.about] = sample
     return list(best.values())
 

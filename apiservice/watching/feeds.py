@@ -122,7 +122,8 @@ class Feeds:
                 try:
                     async with self._turns, asyncio.timeout(_PATIENCE):
                         result = await self._service.answer(question)
-                        if result.instant + self._refresh < feed.version and not result.stale:
+                        # Sources may be late, each in its own way: an older answer than the last one is no step back in time.
+                        if max(result.instant, self._clock()) + self._refresh < feed.version:
                             # Versions only grow. Who begins afresh is told what is true now.
                             logger.warning("%d watches of %s end: the clock has gone back", feed.followers, question)
                             return

@@ -202,7 +202,8 @@ class _Examination:
             await self._learn_names()
             listed = await self._parts.discovery.metrics(NAMESPACE, "Latency", {"Environment": None, "Service": None})
             self._add(about_clusters(self._settings, self._parts.aws.region, listed))
-        query = TrafficQuery(("Deployment",), self._window, int(self._now))
+        # Configuration may say that something is a Service; it is no workload then.
+        query = TrafficQuery(("Deployment", "Service"), self._window, int(self._now))
         moment = self._moment()
         totals, edges = [
             await rows.find(asked, moment) if rows.refusal(asked) is None else Found(())
@@ -229,10 +230,12 @@ class _Examination:
             self._add(prices.findings(self._settings.name))
 
     def _count(self, totals: Sequence[Row], edges: Sequence[Row]) -> None:
-        workloads = len({row.resource for row in (*totals, *edges) if row.resource.kind != CALLED_HOST})
+        resources = {row.resource for row in (*totals, *edges) if row.resource.kind != CALLED_HOST}
+        services = sum(resource.kind == "Service" for resource in resources)
+        workloads = len(resources) - services
         calls = sum(row.direction is Direction.TO for row in edges)
-        self._facts |= {"workloads": workloads, "edges": calls}
-        self._what.append(f"{workloads} workloads, {calls} edges")
+        self._facts |= {"workloads": workloads, "services": services, "edges": calls}
+        self._what.append(f"{workloads} workloads, {f'{services} Services, ' if services else ''}{calls} edges")
 
     async def _learn_names(self) -> None:
         try:

@@ -10,6 +10,7 @@ from backends.cloudwatch.identity import Identity, cluster_of
 from backends.cloudwatch.metric import SAMPLE_COUNT, Metric
 from backends.cloudwatch.metricdata import Readings
 from backends.cloudwatch.moment import MINUTE, Moment
+from backends.cloudwatch.naming import asked_for
 from backends.cloudwatch.rows import Row
 from backends.cloudwatch.settings import CloudWatchSettings
 from metrics_api import ANY_WORKLOAD, CALLED_HOST, EVERYTHING, UNKNOWN, Direction, TrafficQuery, Window, first_few, format_duration
@@ -161,7 +162,7 @@ def abilities(
     source: str, window: Window, instant: int, refusal: Callable[[TrafficQuery], str | None], rows: Iterable[Row]
 ) -> tuple[Ability, ...]:
     """What can be answered of each kind of resource; what there are no ``rows`` of is lost."""
-    there = {"received" if row.peer == EVERYTHING else row.direction.value for row in rows}
+    rows = tuple(rows)
     found: list[Ability] = []
     for resources, kind, members in _RESOURCES:
         queries = {
@@ -173,9 +174,14 @@ def abilities(
         }
         whole = [way for way, query in queries.items() if refusal(query) is None]
         if whole:
+            there = {_way(row) for row in rows if asked_for(row.resource, queries["received"])}
             told = tuple(way for way in whole if way in there)
             found.append(Ability(source, resources, told, tuple(way for way in whole if way not in there)))
     return tuple(found)
+
+
+def _way(row: Row) -> str:
+    return "received" if row.peer == EVERYTHING else row.direction.value
 
 
 def _named(metric: Metric) -> str:

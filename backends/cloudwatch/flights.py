@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from backends.cloudwatch.budget import Reservation
@@ -111,12 +111,12 @@ def _batches(wanted: Wanted) -> Iterator[Wanted]:
         yield batch
 
 
-def _parts(missing: Mapping[Moment, Wanted], metrics: Container[Metric]) -> Iterator[tuple[Moment, Wanted]]:
+def _parts(missing: Mapping[Moment, Wanted], metrics: Iterable[Metric]) -> Iterator[tuple[Moment, Wanted]]:
     """What is missing of some metrics, in each moment in which any of them is."""
     parts: dict[int, Wanted] = {}
     for moment, wanted in missing.items():
         part = parts.get(id(wanted))
         if part is None:
-            part = parts[id(wanted)] = {metric: statistics for metric, statistics in wanted.items() if metric in metrics}
+            part = parts[id(wanted)] = {metric: wanted[metric] for metric in metrics if metric in wanted}
         if part:
             yield moment, part

@@ -58,20 +58,29 @@ class Identity:
         """The object that a service is; None when it is none of the cluster, or nobody knows."""
         if (named := self._named(service, environment)) is not None:
             return named
-        namespace = self.namespace(environment)
-        if not namespace or service in _NO_SERVICE:
-            return None
-        return self._learnt().get((service, environment)) or ResourceRef(ANY_WORKLOAD, namespace, service)
+        found = self._of_name(service, environment)
+        return found and (self._learnt().get((service, environment)) or found)
+
+    def stranger(self, service: str, environment: str) -> ResourceRef:
+        """A caller that is no object of the cluster: one of it whose namespace nobody knows, or something outside."""
+        unknown = service in _NO_SERVICE or cluster_of(environment) == self._settings.cluster
+        return UNKNOWN if unknown else host(service)
 
     def remote(self, service: str, environment: str, caller: ResourceRef) -> ResourceRef:
         """What a caller calls ``service``: a workload of the cluster, a host that may be a Service, or something outside."""
         if service in _NO_SERVICE:
             return UNKNOWN
         if environment:
-            return self.workload(service, environment) or host(service)
+            # The agent found the workload by its address: this is its name, and no service that is called so need be the same.
+            return self._named(service, environment) or self._of_name(service, environment) or host(service)
         if (named := self._named(service, "")) is not None:
             return named
         return host(service) if service.startswith(_AWS) else ResourceRef(CALLED_HOST, caller.namespace, service)
+
+    def _of_name(self, name: str, environment: str) -> ResourceRef | None:
+        """The workload of this name; None when it is none of the cluster, or has no name."""
+        namespace = self.namespace(environment)
+        return ResourceRef(ANY_WORKLOAD, namespace, name) if namespace and name not in _NO_SERVICE else None
 
     def _named(self, service: str, environment: str) -> ResourceRef | None:
         services = self._settings.services

@@ -11,7 +11,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
-from backends.cloudwatch.discovery import Discovery
+from backends.cloudwatch.discovery import LISTED_FOR, Discovery
 from backends.cloudwatch.measured import Found
 from backends.cloudwatch.metric import Metric
 from backends.cloudwatch.moment import Moment
@@ -28,8 +28,6 @@ __all__ = ["NAMESPACE", "VpcLattice"]
 NAMESPACE = "AWS/VpcLattice"
 
 _SERVICE = "Service"
-_LISTED_FOR = 14 * 86400 - 3600
-"""Seconds for which CloudWatch lists a metric that nothing is published for any more: two weeks, and some slack."""
 
 
 class VpcLattice:
@@ -55,7 +53,7 @@ class VpcLattice:
         if not wanted:
             return Found(())
         # What was not listed two weeks ago may have been there before.
-        forgotten = moment.start < self._clock() - _LISTED_FOR
+        forgotten = moment.start < self._clock() - LISTED_FOR
         listed = await self._published.around(moment)
         if not forgotten and not wanted.keys() <= listed.keys():
             listed = await self._published.around(moment, again=True)

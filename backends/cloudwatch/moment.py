@@ -62,4 +62,6 @@ def remark(source: str, instant: int, window: Window, moment: Moment) -> str | N
     before = f"{format_duration(instant - moment.end)} before the instant that was asked for" if moment.end != instant else ""
     until = f"until {timestamp(moment.end)}"
     why = ", ".join(filter(None, (asked, before)))
-    return f'source "{source}" has whole minutes, some time after they are over: the numbers cover {moment.window} {until} ({why})'
+    whole_minutes = moment.seconds == -(-window.seconds // MINUTE) * MINUTE
+    has = "has whole minutes, some time after they are over" if whole_minutes else "tells of no single minutes so long ago"
+    return f'source "{source}" {has}: the numbers cover {moment.window} {until} ({why})'

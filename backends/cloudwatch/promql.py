@@ -56,6 +56,8 @@ def read_promql(node: Node, name: str) -> PromqlSettings | None:
     configured = read_configured(entries, auto=False, default=DIALECT, otherwise=why)
     params = entries["params"].text_mapping() if "params" in entries else {}
     interval = entries["scrapeInterval"].read(_whole_seconds, 0) if "scrapeInterval" in entries else 0
+    if configured is not None and configured.overrides.keeping.native is False:
+        entries["overrides"].problem('"histograms: classic" cannot be: CloudWatch keeps histograms whole')
     if common is None or configured is None or configured.dialect is None:
         return None
     return PromqlSettings(common, override(configured.dialect, _NATIVE), configured.overrides, params, interval)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
-from backends.cloudwatch.discovery import Discovery
+from backends.cloudwatch.discovery import RECENT, Discovery
 from backends.cloudwatch.metric import Metric
 from backends.cloudwatch.moment import Moment
 from metrics_api import aside, together
@@ -20,9 +20,6 @@ T = TypeVar("T")
 
 Dimensions = tuple[tuple[str, str], ...]
 """Names and values, sorted by name, as a :class:`Metric` has them."""
-
-_RECENT = 3 * 3600 - 600
-"""Seconds: what was published within three hours is listed apart from what was published within two weeks."""
 
 
 class Published(Generic[T]):
@@ -53,7 +50,7 @@ class Published(Generic[T]):
 
         Raises :class:`metrics_api.errors.BackendError`.
         """
-        recent = moment.start > self._clock() - _RECENT
+        recent = moment.start > self._clock() - RECENT
         ask = self._discovery.again if again else self._discovery.metrics
         listings = await together(*(ask(self._namespace, name, self._filters, recent=recent) for name in self._names))
         held = self._understood.get(recent)

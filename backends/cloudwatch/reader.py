@@ -29,7 +29,10 @@ _MOST_PERIODS = 2
 """Periods that stale numbers may be older."""
 
 _MOST_VALUES = 200_000
-"""Values that are remembered, which take some 25 MB."""
+"""Values that are remembered, which take some 25 MB; more where the budget allows to read more of them in a minute."""
+
+_VALUES_OF_ONE = 5
+"""Values that are read for the price of one metric."""
 
 _SECONDS_KEPT = 900.0
 """Seconds for which a moment is remembered that nobody asks about."""
@@ -71,7 +74,8 @@ class Reader:
         self._data = data
         self._budget = budget
         self._clock = clock
-        self._memory = Memory(_MOST_VALUES, _SECONDS_KEPT)
+        # What has been paid for in a minute is remembered for that long at least.
+        self._memory = Memory(max(_MOST_VALUES, _VALUES_OF_ONE * budget.ceiling), _SECONDS_KEPT)
         self._flights = Flights()
         self._tasks: set[asyncio.Task[None]] = set()
         self._whole_periods = False

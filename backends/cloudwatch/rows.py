@@ -8,7 +8,19 @@ from dataclasses import dataclass
 from functools import cache, partial
 
 from backends.cloudwatch.metric import Metric, Values, Wanted, percentile
-from metrics_api import Direction, Percentiles, ResourceRef, Sample, Side, TrafficQuery, blurred, first_few, roll_up
+from metrics_api import (
+    CALLED_HOST,
+    Direction,
+    Naming,
+    Percentiles,
+    ResourceRef,
+    Sample,
+    Side,
+    TrafficQuery,
+    blurred,
+    first_few,
+    roll_up,
+)
 
 __all__ = ["QUANTILES", "Row", "Term", "named", "samples_of", "wanted_of"]
 
@@ -53,12 +65,19 @@ def wanted_of(rows: Iterable[Row], query: TrafficQuery) -> Wanted:
 
 
 def samples_of(
-    rows: Sequence[Row], values: Values, query: TrafficQuery, source: str, marks: frozenset[str] = frozenset()
+    rows: Sequence[Row],
+    values: Values,
+    query: TrafficQuery,
+    source: str,
+    marks: frozenset[str] = frozenset(),
+    *,
+    incomplete: bool = False,
 ) -> tuple[tuple[Sample, ...], tuple[str, ...]]:
     """One sample about each thing, and what a reader must know of percentiles that cannot be told.
 
-    No data point is no request: counts are 0 then. Requests without percentiles, which CloudWatch does not give of what was published as
-    statistic sets ("Metrics concepts", Percentiles), have none here either; and so have several metrics that are one row together.
+    No data point is no request: counts are 0 then, unless the values are ``incomplete``, so that it may be there. Requests without
+    percentiles, which CloudWatch does not give of what was published as statistic sets ("Metrics concepts", Percentiles), have none here
+    either; and so have several metrics that are one row together.
     """
     quantiles = [(quantile, percentile(quantile)) for quantile in (*QUANTILES, *query.quantiles)]
     # Both ends of an edge have the same numbers.
@@ -66,9 +85,9 @@ def samples_of(
     samples: list[Sample] = []
     bare: list[ResourceRef] = []
     for row in rows:
-        requests, failures = _sum(row.requests, values), _sum(row.failures, values)
+        requests, failures = (_sum(terms, values, incomplete=incomplete) for terms in (row.requests, row.failures))
         latency = latency_of(row.latency, row.unit)
-        if row.latency is not None and latency is None and requests:
+        if row.latency is not None and not latency and requests:
             bare.append(row.resource)
         samples.append(
             Sample(
@@ -77,7 +96,7 @@ def samples_of(
                 row.direction,
                 row.side,
                 # One data point may arrive before the other.
-                max(requests - failures, 0.0),
+                None if requests is None or failures is None else max(requests - failures, 0.0),
                 failures,
                 latency,
                 row.trust,
@@ -89,22 +108,30 @@ def samples_of(
     told: list[str] = []
     if bare:
         told.append(
-            f'source "{source}" has no percentiles of {named(bare)}: CloudWatch gives none of values that were published '
-            "as statistic sets, or that are below zero"
+            _without(source, bare, "CloudWatch gives none of values that were published as statistic sets, or that are below zero")
         )
     if lost := blurred(samples, together):
-        told.append(
-            f'source "{source}" has no percentiles of {named(lost)}: CloudWatch gives those of single metrics, and they cannot be added up'
-        )
+        told.append(_without(source, lost, "CloudWatch gives those of single metrics, and they cannot be added up"))
     return tuple(together), tuple(told)
 
 
 def named(refs: Iterable[ResourceRef]) -> str:
-    """The first few of some objects, for a message."""
-    return first_few(sorted({"/".join(filter(None, ref[1:])) for ref in refs}))
+    """The first few of some objects, for a message; a host by its name alone, as its namespace is that of who called it."""
+    return first_few(sorted({"/".join(filter(None, ref[2:] if ref.kind == CALLED_HOST else ref[1:])) for ref in refs}))
 
 
-def _sum(terms: Sequence[Term], values: Values) -> float:
+def _without(source: str, about: Sequence[ResourceRef], why: str) -> Naming:
+    """The sentence that there are no percentiles of some objects."""
+    return Naming(
+        f'source "{source}" has no percentiles of {named(about)}: {why}',
+        about,
+        f'source "{source}" has no percentiles of some objects: {why}',
+    )
+
+
+def _sum(terms: Sequence[Term], values: Values, *, incomplete: bool) -> float | None:
+    if incomplete and not all(term in values for term in terms):
+        return None
     return math.fsum(values.get(term, 0.0) for term in terms)
 
 
@@ -114,4 +141,4 @@ def _latency(values: Values, quantiles: Sequence[tuple[float, str]], metric: Met
     read = [(quantile, values.get((metric, statistic))) for quantile, statistic in quantiles]
     found = {quantile: value * unit for quantile, value in read if value is not None}
     mean = values.get((metric, "Average"))
-    return Percentiles(found, None if mean is None else mean * unit) if found else None
+    return Percentiles(found, None if mean is None else mean * unit) if found or mean is not None else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -31,6 +32,11 @@ FORMS = ("statsd", "emf", "adot")
 Prometheus metrics, which it logs in the embedded metric format, and by the collector of ADOT."""
 
 _NO_SERVICES = ("Namespace", "Node", "Pod", *SPLIT_KINDS)
+
+_LABEL = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
+_NAMESPACE = re.compile(_LABEL)
+_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+"""How objects may be called (Kubernetes, "Object Names and IDs")."""
 
 _DELAY = 120
 _BUDGET = 1000
@@ -99,8 +105,8 @@ def read_settings(node: Node, name: str) -> CloudWatchSettings | None:
         form=entries["form"].choice(FORMS, FORMS[0]) if "form" in entries else FORMS[0],
         metric_namespace=_text(entries, "metricNamespace"),
         group=_text(entries, "group"),
-        namespace=_text(entries, "namespace"),
-        environments=entries["environments"].text_mapping() if "environments" in entries else {},
+        namespace=_namespace(entries),
+        environments=_environments(entries["environments"]) if "environments" in entries else {},
         services=_services(entries["services"]) if "services" in entries else {},
         client_errors_fail=_client_errors(entries["failure"]) if "failure" in entries else False,
         edges=tuple(map(read_mesh_edge, entries["edges"].items())) if "edges" in entries else (),
@@ -175,17 +181,40 @@ def _services(node: Node) -> dict[tuple[str, str], ResourceRef]:
     for item in node.items():
         entries = item.mapping(("service", "environment", "kind", "namespace", "name"), required=("service", "namespace", "name"))
         key = (_text(entries, "service"), _text(entries, "environment"))
-        if key in found:
+        if "service" in entries and entries["service"].value == "":
+            entries["service"].problem('"service" is empty')
+        elif key in found:
             item.problem(f'"{key[0]}" is given twice')
         kind = entries["kind"].read(_kind, ANY_WORKLOAD) if "kind" in entries else ANY_WORKLOAD
-        found[key] = ResourceRef(kind, _text(entries, "namespace"), _text(entries, "name"))
+        name = entries["name"].read(_object_name, "") if "name" in entries else ""
+        found[key] = ResourceRef(kind, _namespace(entries), name)
     return found
+
+
+def _environments(node: Node) -> dict[str, str]:
+    return {environment: place.read(_namespace_name, "") for environment, place in node.mapping().items()}
+
+
+def _namespace(entries: Mapping[str, Node]) -> str:
+    return entries["namespace"].read(_namespace_name, "") if "namespace" in entries else ""
+
+
+def _namespace_name(text: str) -> str:
+    if not _NAMESPACE.fullmatch(text):
+        raise ValueError(f'"{text}" is no name of a namespace: that has lower-case letters, digits and hyphens')
+    return text
+
+
+def _object_name(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise ValueError(f'"{text}" is no name of an object: that has lower-case letters, digits, hyphens and dots')
+    return text
 
 
 def _kind(text: str) -> str:
     row = type_of_kind(text)
     kind = row.kind if row is not None else text
-    if kind in _NO_SERVICES:
+    if not kind or kind in _NO_SERVICES:
         raise ValueError(f'"{text}" is not what a service is: give a kind of workload, or Service')
     return kind
 

@@ -8,12 +8,14 @@ a 4xx (aws-observability/aws-otel-java-instrumentation, AwsSpanMetricsProcessor)
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
-from backends.cloudwatch.discovery import Discovery
+from backends.cloudwatch.discovery import LISTED_FOR, RECENT, Discovery
 from backends.cloudwatch.identity import Identity
 from backends.cloudwatch.measured import Found
 from backends.cloudwatch.metric import SAMPLE_COUNT, SUM, Metric
@@ -31,9 +33,8 @@ _SERVICE = frozenset({"Environment", "Service"})
 _REMOTE = _SERVICE | {"RemoteService"}
 _REMOTE_IN_CLUSTER = _REMOTE | {"RemoteEnvironment"}
 _LISTED: Mapping[str, str | None] = {"Environment": None, "Service": None}
-
-_RECENT = 3 * 3600 - 600
-"""Seconds: what was published within three hours is listed apart from what was published within two weeks."""
+_SETS = frozenset({_SERVICE, _REMOTE, _REMOTE_IN_CLUSTER})
+"""All others hold operations, of which there may be hundreds to a service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +49,12 @@ class _Catalogue:
     totals: Mapping[str, list[Row]]
     edges: Mapping[str, list[Row]]
 
-    def rows(self, query: TrafficQuery) -> Iterator[Row]:
-        """Those that a question may be about."""
+    async def about(self, query: TrafficQuery) -> list[Row]:
+        """Those that a question is about, at the level it asks for."""
         found = self.edges if query.edges else self.totals
         namespace = query.name if query.kinds == ("Namespace",) else query.namespace
-        if namespace:
-            return iter(found.get(namespace, ()))
-        return (row for rows in found.values() for row in rows)
+        parts = [found.get(namespace, [])] if namespace else list(found.values())
+        return await aside(sum(map(len, parts)), lambda: selected(chain.from_iterable(parts), query))
 
 
 class ApplicationSignals:
@@ -72,6 +72,7 @@ class ApplicationSignals:
         self._identity = identity or Identity(settings)
         self._clock = clock
         self._catalogues: dict[bool, _Catalogue] = {}
+        self._making = asyncio.Lock()
 
     def refusal(self, query: TrafficQuery) -> str | None:
         """Why its metrics can never answer such a query; None when they can."""
@@ -79,20 +80,30 @@ class ApplicationSignals:
 
     async def find(self, query: TrafficQuery, moment: Moment) -> Found:
         """The rows that a question asks for. Raises :class:`metrics_api.errors.BackendError`."""
-        recent = moment.start > self._clock() - _RECENT
-        listing = await self._discovery.metrics(NAMESPACE, "Latency", _LISTED, recent=recent)
-        rows = selected((await self._catalogue(listing, recent=recent)).rows(query), query)
+        recent = moment.start > self._clock() - RECENT
+        listing = await self._discovery.metrics(NAMESPACE, "Latency", _LISTED, recent=recent, sets=_SETS)
+        rows = await (await self._catalogue(listing, recent=recent)).about(query)
         if not rows and query.name:
             # It may have begun to publish since.
-            listing = await self._discovery.again(NAMESPACE, "Latency", _LISTED, recent=recent)
-            rows = selected((await self._catalogue(listing, recent=recent)).rows(query), query)
-        return Found(tuple(rows))
+            listing = await self._discovery.again(NAMESPACE, "Latency", _LISTED, recent=recent, sets=_SETS)
+            rows = await (await self._catalogue(listing, recent=recent)).about(query)
+        return Found(tuple(rows), tuple(self._told(moment)))
+
+    def _told(self, moment: Moment) -> Iterator[str]:
+        """What a reader of the past must know of what is not listed any more."""
+        if moment.start < self._clock() - LISTED_FOR:
+            yield (
+                f'source "{self._settings.name}" leaves out what has been silent for the last two weeks, '
+                "because CloudWatch does not list it any more"
+            )
 
     async def _catalogue(self, listing: tuple[Metric, ...], *, recent: bool) -> _Catalogue:
-        held = self._catalogues.get(recent)
-        if held is None or held.listing is not listing or held.learnt is not self._identity.learnt:
-            held = self._catalogues[recent] = await aside(len(listing), lambda: self._made(listing))
-        return held
+        # It takes seconds to make of a hundred thousand metrics, and is made once.
+        async with self._making:
+            held = self._catalogues.get(recent)
+            if held is None or held.listing is not listing or held.learnt is not self._identity.learnt:
+                held = self._catalogues[recent] = await aside(len(listing), lambda: self._made(listing))
+            return held
 
     def _made(self, listing: tuple[Metric, ...]) -> _Catalogue:
         learnt = self._identity.learnt
@@ -115,14 +126,19 @@ class ApplicationSignals:
         # Where the environment of the callee is told, the set without it holds the same requests once more.
         placed = {_ends(metric) for metric in listing if metric.names == _REMOTE_IN_CLUSTER}
         for metric in listing:
-            if metric.names != _REMOTE_IN_CLUSTER and (metric.names != _REMOTE or _ends(metric) in placed):
+            names = metric.names
+            if names != _REMOTE_IN_CLUSTER and (names != _REMOTE or _ends(metric) in placed):
                 continue
-            caller = self._identity.workload(metric.value("Service"), metric.value("Environment"))
-            if caller is None:
+            service, environment = metric.value("Service"), metric.value("Environment")
+            known = self._identity.workload(service, environment)
+            if known is None and names == _REMOTE:
+                # Where it is, the same name may be that of another host.
                 continue
+            caller = known or self._identity.stranger(service, environment)
             callee = self._identity.remote(metric.value("RemoteService"), metric.value("RemoteEnvironment"), caller)
             row = self._row(metric, caller, callee, Direction.TO, Side.CLIENT)
-            yield row
+            if known is not None:
+                yield row
             if callee.namespace and (callee.kind != CALLED_HOST or called_service(callee) is not None):
                 yield Row(callee, caller, Direction.FROM, Side.CLIENT, row.requests, row.failures, row.latency)
 

@@ -29,8 +29,15 @@ _SERVICE = "monitoring"
 _OPERATIONS = "GetMetricData and cloudwatch:ListMetrics"
 """What IAM has to allow, in the service ``cloudwatch`` ("PromQL querying", IAM permissions)."""
 
-_SUFFIXES = {"cn": "amazonaws.com.cn"}
-"""The domains of the partitions whose regions begin like this (botocore, data/endpoints.json); all others are in ``amazonaws.com``."""
+_SUFFIXES = {
+    "cn-": "amazonaws.com.cn",
+    "eusc-": "amazonaws.eu",
+    "eu-isoe-": "cloud.adc-e.uk",
+    "us-iso-": "c2s.ic.gov",
+    "us-isob-": "sc2s.sgov.gov",
+    "us-isof-": "csp.hci.ic.gov",
+}
+"""The domains of the partitions whose regions begin like this (botocore, data/partitions.json); all others are in ``amazonaws.com``."""
 
 _CODES = {401: "UnrecognizedClientException", 403: "AccessDeniedException", 429: "ThrottlingException"}
 """What a status means that comes without a code."""
@@ -104,7 +111,8 @@ class CloudWatchSigner:
 
 def endpoint(region: str) -> str:
     """Where CloudWatch is in a region, without a slash at the end."""
-    return f"https://{_SERVICE}.{region}.{_SUFFIXES.get(region.partition('-')[0], 'amazonaws.com')}"
+    suffix = next((suffix for start, suffix in _SUFFIXES.items() if region.startswith(start)), "amazonaws.com")
+    return f"https://{_SERVICE}.{region}.{suffix}"
 
 
 def _read(body: bytes) -> dict[str, str]:

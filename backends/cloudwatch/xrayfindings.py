@@ -16,6 +16,9 @@ __all__ = ["examine"]
 
 _WAYS = ("received", "to", "from")
 
+_RESOURCES = ("workloads", "namespaces", "services")
+"""Services of a graph are workloads, and what can be added up from them."""
+
 _SUBJECTS = ("AWS", "TLS", "the")
 
 
@@ -36,9 +39,10 @@ async def examine(settings: CloudWatchSettings, graph_of: Callable[[Moment], Awa
     facts |= {"services": len(graph.nodes), "edges": len(graph.calls), "workloads": len(known), "unnamedServices": len(unknown)}
     findings = tuple(_findings(settings, graph, unknown, moment))
     told = _WAYS if known else ()
-    ability = Ability(settings.source, "workloads", told, tuple(way for way in _WAYS if way not in told))
+    lost = () if known else _WAYS
+    abilities = tuple(Ability(settings.source, resources, told, lost) for resources in _RESOURCES)
     summary = f"X-Ray: {len(graph.nodes)} services, {len(graph.calls)} edges, {len(known)} of them workloads, in {moment.window}"
-    return Diagnosis(settings.name, summary, facts, findings, (ability,))
+    return Diagnosis(settings.name, summary, facts, findings, abilities)
 
 
 def _findings(settings: CloudWatchSettings, graph: Graph, unknown: list[str], moment: Moment) -> Iterator[Finding]:

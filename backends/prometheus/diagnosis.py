@@ -44,6 +44,9 @@ _HINTS = {
     "BackendProtocolError": "does url point to the query API?",
 }
 
+_SUBJECTS = ("AWS ", "CloudWatch ", "TLS ", "the ")
+"""How failures begin that are sentences already."""
+
 
 async def diagnose(settings: PrometheusSettings, window: Window, instant: int | None = None) -> Diagnosis:
     """Examine the store of ``settings`` for questions about ``window``, as it is now or was at ``instant`` (Unix seconds).
@@ -104,6 +107,11 @@ class _Examination:
             self._settings.name, "; ".join(self._summary), dict(self._facts), tuple(self._findings), tuple(self._abilities)
         )
 
+    @property
+    def _scrapes(self) -> bool:
+        """Whether it is a store that scrapes, and not a service that is sent everything."""
+        return self._settings.signer is None
+
     def say(self, level: Level, check: str, what: str, advice: str = "") -> None:
         """Add a finding."""
         self._findings.append(Finding(level, self._settings.name, check, what, advice))
@@ -112,7 +120,11 @@ class _Examination:
         """Add a failure of the store itself: what it is, and behind the last semicolon what to do about it."""
         message = error.message.removeprefix(f'source "{self._settings.name}": ')
         what, _, advice = message.partition("; ")
-        self.say(Level.PROBLEM, "reach", f"it {what}", advice or _HINTS.get(type(error).__name__, ""))
+        if what.startswith(_SUBJECTS):
+            self.say(Level.PROBLEM, "reach", what, advice)
+            return
+        hint = _HINTS.get(type(error).__name__, "") if self._scrapes else "check region, endpointUrl and the network"
+        self.say(Level.PROBLEM, "reach", f"it {what}", advice or hint)
 
     async def run(self) -> None:
         """Go from hop to hop, until one is missing."""
@@ -206,16 +218,20 @@ class _Examination:
                 Level.PROBLEM,
                 "dialect",
                 f"{ended[0]} ({counters[ended[0]]}) had samples in the last hour, and has none that count now",
-                "is the mesh still scraped? look at the targets of the store",
+                "is the mesh still scraped? look at the targets of the store" if self._scrapes else "is it still sent by OTLP?",
             )
             return
         if match and (kept := await self._kept(counters)):
             what = f"it keeps {_listed(kept)}, but no series with what overrides.match asks for"
             self.say(Level.PROBLEM, "dialect", what, "correct overrides.match")
             return
-        anything = await present(self._store, ["count(up)"], self._instant)
         one = len(wanted) == 1
         what = f"no series of {wanted[0].name}" if one else "no series of a mesh that is known here"
+        if not self._scrapes:
+            advice = f"are metrics such as {next(iter(counters), 'its own')} sent to it by OTLP, in this region and account?"
+            self.say(Level.PROBLEM, "dialect", f"it keeps {what}", advice)
+            return
+        anything = await present(self._store, ["count(up)"], self._instant)
         elsewhere = "; or is it another store that does?" if anything else ""
         own = "" if one else "; a scheme of your own needs a dialect file"
         self.say(
@@ -247,7 +263,9 @@ class _Examination:
         if rhythm.interval:
             self._summary.append(f"a sample every {rhythm.interval:g}s")
         least = max(map(needed, found))
-        self._findings += rhythm.findings(self._settings.name, self._window, self._settings.scrape_interval, least)
+        self._findings += rhythm.findings(
+            self._settings.name, self._window, self._settings.scrape_interval, least, scraped=self._scrapes
+        )
         # Copies are told by totals that never fall, and deltas do.
         totals = [pair for pair in zip(found, seen, strict=True) if _cumulative(pair[0])]
         for dialect, held in totals:

@@ -39,19 +39,22 @@ class Rhythm:
     gap: float = 0.0
     age: float = 0.0
 
-    def findings(self, source: str, window: Window, configured: int, least: int = _LEAST) -> Iterator[Finding]:
+    def findings(
+        self, source: str, window: Window, configured: int, least: int = _LEAST, *, scraped: bool = True
+    ) -> Iterator[Finding]:
         """What is wrong with it for ``window``; ``configured`` is the scrapeInterval of the configuration, 0 without one.
 
-        ``least`` is how many samples numbers need.
+        ``least`` is how many samples numbers need. What is not ``scraped`` is sent by those who have it.
         """
         enough = _ENOUGH * least // _LEAST
+        make = "scrape" if scraped else "export"
         if not self.interval:
             rarely = f"a series gets a sample less often than every {format_duration(LOOK_BACK // 2)}"
-            yield Finding(Level.PROBLEM, source, "interval", rarely, "scrape more often, every 15s or so")
+            yield Finding(Level.PROBLEM, source, "interval", rarely, f"{make} more often, every 15s or so")
             return
         every = _spelt(self.interval)
         longer = format_duration(_whole(enough * self.interval))
-        advice = f"metrics.window: {longer}, or scrape every {_spelt(max(1, window.seconds // enough))}"
+        advice = f"metrics.window: {longer}, or {make} every {_spelt(max(1, window.seconds // enough))}"
         if window.seconds < least * self.interval:
             words = "the two that numbers need" if least > 1 else "one"
             short = f"a sample comes every {every}, and a window of {window} does not always hold {words}"
@@ -63,8 +66,13 @@ class Rhythm:
             differs = f"scrapeInterval: {configured}s is configured, and a sample comes every {every}"
             yield Finding(Level.WARNING, source, "interval", differs, "leave scrapeInterval out: it is measured")
         if self.gap:
+            slow = (
+                "targets answer too slowly: look at up and scrape_duration_seconds"
+                if scraped
+                else "exports failed, or came late: look at the logs of SDKs and collectors"
+            )
             gap = f"samples are missing: one comes every {every}, and once none came for {_spelt(self.gap)}"
-            yield Finding(Level.WARNING, source, "gaps", gap, "targets answer too slowly: look at up and scrape_duration_seconds")
+            yield Finding(Level.WARNING, source, "gaps", gap, slow)
         if self.age > _LEAST * self.interval + _GRACE:
             late = f"the newest sample is {_spelt(self.age)} old, though one comes every {every}"
             yield Finding(
@@ -72,7 +80,8 @@ class Rhythm:
                 source,
                 "age",
                 late,
-                "the series have ended, or come late: look at remote write and at what is scraped",
+                "the series have ended, or come late: look at "
+                + ("remote write and at what is scraped" if scraped else "what sends them"),
             )
 
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from apiservice.requestinfo import parse_request
-from apiservice.result import STALE, Result
+from apiservice.result import Result
 from apiservice.watching import Batch, Feed, Feeds
 from apiservice.watching.stream import _follow as follow
-from metrics_api import BackendUnavailable, ResourceRef
+from metrics_api import BackendUnavailable, ResourceRef, TrafficMetrics
 from tests.apiservice.asking import status_of
 from tests.apiservice.changing import API, CART, DEPLOYMENTS, STREAMING, WATCH, WEB, Changing, listed, moved, served, watching
 from tests.apiservice.memory import parse, total
@@ -146,20 +146,25 @@ async def test_a_watch_ends_when_the_clock_goes_back(caplog: pytest.LogCaptureFi
     feeds = Feeds(shop, 0.05, lambda: time.time() + ahead[0])
     async with feeds.following(parse(parse_request("GET", DEPLOYMENTS, {}), {})) as feed:
         version = feed.version
-        ahead[0], shop.instant = 0.0, shop.instant - 1_000
+        ahead[0], shop.instant = -1_000.0, shop.instant - 1_000
         async with asyncio.timeout(5):
             while not feed.over:
                 assert await feed.news(version) == []
     assert "the clock has gone back" in caplog.text
 
 
-async def test_numbers_of_a_source_that_must_save_are_no_step_back_and_end_no_watch(caplog: pytest.LogCaptureFixture):
+@pytest.mark.parametrize("rows", [(replace(API, annotations={"metrics.smi-spec.io/stale": "true"}),), (API,), ()])
+async def test_a_source_that_is_later_than_another_one_or_must_save_is_no_step_back_and_ends_no_watch(
+    rows: tuple[TrafficMetrics, ...], caplog: pytest.LogCaptureFixture
+):
     shop = Changing((API,))
     feeds = Feeds(shop, 0.05, time.time)
     async with feeds.following(parse(parse_request("GET", DEPLOYMENTS, {}), {})) as feed:
-        shop.instant, shop.rows = shop.instant - 120, (replace(API, annotations={STALE: "true"}),)
+        told = feed.version
+        shop.instant, shop.rows, shop.incomplete = shop.instant - 120, rows, True
         await shop.polls(3)
         assert not feed.over
+        assert feed.version == told
     assert "the clock has gone back" not in caplog.text
 
 

@@ -96,8 +96,10 @@ def test_rows_come_in_the_same_order_whatever_that_of_the_samples(found: list[Sa
 def test_the_best_observers_are_one_for_each_thing_and_the_most_trusted(found: list[Sample]):
     best = best_observers(found)
     assert len({sample.about for sample in best}) == len(best) == len({sample.about for sample in found})
-    for sample in best:
-        assert sample.trust == min(other.trust for other in found if other.about == sample.about)
+    for source in ("one", "two"):
+        alone = [sample for sample in found if sample.source == source]
+        for sample in best_observers(alone):
+            assert sample.trust == min(other.trust for other in alone if other.about == sample.about)
 
 
 @given(st.lists(samples, max_size=8))

@@ -253,6 +253,33 @@ async def test_pages_without_an_end_are_an_error(world: World, monkeypatch: pyte
     assert len(await world.metrics()) == 6
 
 
+async def test_a_long_list_is_read_again_for_a_miss_less_often(world: World):
+    world.double.listing.page_metrics = 1
+    world.publish(40)
+    await world.metrics()
+    world.now += 61
+    await world.again()
+    assert world.lists == 40
+    world.now += 20
+    await world.again()
+    assert world.lists == 80
+
+
+async def test_of_sets_that_are_not_wanted_nothing_is_kept(world: World, monkeypatch: pytest.MonkeyPatch):
+    world.publish(2)
+    world.publish(4, Operation="GET /")
+    wanted = frozenset({frozenset(EVERY)})
+    found = await world.discovery.metrics(NAMESPACE, "Latency", EVERY, sets=wanted)
+    assert [metric.names for metric in found] == [frozenset(EVERY)] * 2
+    assert len(await world.metrics()) == 6
+    monkeypatch.setattr("backends.cloudwatch.discovery._MOST", 4)
+    world.double.listing.page_metrics = 1
+    world.now += 3600 * 24
+    with pytest.raises(BackendRefused, match="more than 5 metrics"):
+        await world.metrics()
+    assert len(await world.discovery.metrics(NAMESPACE, "Latency", EVERY, sets=wanted)) == 2
+
+
 async def test_a_hundred_thousand_metrics_fit_into_thirty_megabytes(world: World):
     for number in range(3000):
         dimensions = {

@@ -9,7 +9,8 @@ import pytest
 
 from backends.cloudwatch.backend import CloudWatchBackend
 from backends.cloudwatch.lattice import VpcLattice
-from metrics_api import ANY_WORKLOAD, EVERYTHING, Direction, Naming, ResourceRef, Side, Span, TrafficQuery
+from metrics_api import ANY_WORKLOAD, EVERYTHING, Direction, Naming, ResourceRef, Side, Span, TrafficQuery, Window
+from metrics_api.diagnosis import Level
 from tests.backends.cloudwatch.counted import (
     EDGES,
     END,
@@ -79,6 +80,20 @@ async def test_totals_are_what_lattice_answered_for_each_service_once(aws: Aws, 
     assert answer.warnings == ()
     # Four classes of codes and how long it took, of two services.
     assert aws.billed == 10
+
+
+async def test_the_doctor_finds_what_is_configured_to_be_a_service(aws: Aws, desk: Desk) -> None:
+    received(aws, "svc-0c", {2: 5, 5: 5}, {8: 10})
+    front = replace(settings_of(desk.source), services={("svc-0c", ""): FRONT})
+    found = await CloudWatchBackend(front, lambda: NOW).diagnose(Window(60))
+    assert [finding for finding in found.findings if finding.level is Level.PROBLEM] == []
+    assert "; 0 workloads, 1 Services, 0 edges" in found.summary
+    assert found.facts["metricsPerList"] == 5
+    assert {able.resources: (able.told, able.lost) for able in found.abilities} == {
+        "workloads": ((), ("received",)),
+        "namespaces": (("received",), ()),
+        "services": (("received",), ()),
+    }
 
 
 async def test_the_source_as_a_whole_answers_with_them(aws: Aws, desk: Desk) -> None:

@@ -164,6 +164,8 @@ async def test_only_the_endpoint_is_signed_for(door: PromqlEndpoint):
         ("eu-west-1", "https://monitoring.eu-west-1.amazonaws.com"),
         ("us-gov-east-1", "https://monitoring.us-gov-east-1.amazonaws.com"),
         ("cn-north-1", "https://monitoring.cn-north-1.amazonaws.com.cn"),
+        ("eusc-de-east-1", "https://monitoring.eusc-de-east-1.amazonaws.eu"),
+        ("us-iso-east-1", "https://monitoring.us-iso-east-1.c2s.ic.gov"),
     ],
 )
 async def test_without_an_endpoint_it_is_that_of_the_region(
@@ -218,6 +220,34 @@ async def test_an_endpoint_that_hangs_is_given_up_in_time(door: PromqlEndpoint):
     door.hold = True
     with pytest.raises(BackendTimeout, match="within 1s"):
         await answer(door, f"{INTERVAL}\ntimeout: 1s")
+
+
+async def test_where_nothing_was_sent_the_doctor_asks_for_it_to_be_sent(door: PromqlEndpoint):
+    (finding,) = (await source_of(door.url).diagnose(Window(60))).findings
+    assert finding.what == "it keeps no series of cloudwatch-otel"
+    assert finding.advice == "are metrics such as http.server.request.duration sent to it by OTLP, in this region and account?"
+
+
+@pytest.mark.usefixtures("door")
+async def test_an_endpoint_that_is_not_there_is_looked_for_by_what_is_configured():
+    (finding,) = (await source_of("http://127.0.0.1:1").diagnose(Window(60))).findings
+    assert (finding.what, finding.advice) == (
+        "it cannot be reached at http://127.0.0.1:1: Connection refused",
+        "check region, endpointUrl and the network",
+    )
+
+
+async def test_what_is_not_allowed_is_a_sentence_of_the_doctor(door: PromqlEndpoint):
+    door.denied = True
+    (finding,) = (await source_of(door.url).diagnose(Window(60))).findings
+    assert finding.what == "AWS does not allow cloudwatch:GetMetricData and cloudwatch:ListMetrics"
+
+
+async def test_whoever_asks_too_much_is_not_told_that_aws_may_be_down(door: PromqlEndpoint):
+    door.answer = lambda _: aws_error(429, "ThrottlingException", "Rate exceeded")
+    (finding,) = (await source_of(door.url).diagnose(Window(60))).findings
+    assert finding.what.startswith("AWS says there are too many requests")
+    assert finding.advice == ""
 
 
 async def test_credentials_are_renewed_between_queries(

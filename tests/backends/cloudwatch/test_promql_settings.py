@@ -12,7 +12,8 @@ import pytest
 from backends import registry
 from backends.dialects import Dialect, Temporality, plan
 from backends.prometheus.promql import query_of
-from metrics_api import TrafficQuery, Window
+from metrics_api import BadConfiguration, TrafficQuery, Window
+from metrics_api.document import Problems, parse_document
 from tests.backends.cloudwatch.promql import problems_of, source_of
 
 QUERY = TrafficQuery(("Deployment",), Window(60), 0)
@@ -58,6 +59,7 @@ def test_a_collector_that_makes_deltas_of_it_is_said_to_do_so():
         ("overrides: {labels: {pod: pod_name}}", 'dialect cloudwatch-otel uses no label "pod"'),
         ("overrides: {temporality: both}", "temporality"),
         ("overrides: {histograms: round}", "histograms"),
+        ("overrides: {histograms: classic}", "CloudWatch keeps histograms whole"),
         ("scrapeInterval: 1500ms", "must be in whole seconds"),
         ("cluster: prod", "cluster"),
         ("bearerTokenFile: token", "bearerTokenFile"),
@@ -68,6 +70,15 @@ def test_a_mistake_is_named(more: str, problem: str):
     (found,) = problems_of(more)
     assert found.startswith("config.yaml:4: ")
     assert problem in found
+
+
+def test_a_source_there_is_not_is_named_once():
+    problems = Problems()
+    registry.configured([parse_document("{name: otlp, type: cloudwatch, source: otlp}", "config.yaml", problems)])
+    with pytest.raises(BadConfiguration) as caught:
+        problems.raise_if_any()
+    (found,) = caught.value.problems
+    assert '"otlp" is not one of' in found
 
 
 def test_without_the_sdk_of_aws_the_problem_says_what_to_install(monkeypatch: pytest.MonkeyPatch):

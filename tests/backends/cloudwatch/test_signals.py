@@ -10,6 +10,7 @@ import pytest
 
 from backends.cloudwatch.backend import CloudWatchBackend
 from backends.cloudwatch.settings import CloudWatchSettings
+from backends.cloudwatch.signals import ApplicationSignals
 from metrics_api import (
     ANY_WORKLOAD,
     CALLED_HOST,
@@ -109,6 +110,25 @@ async def test_edges_are_what_callers_saw_in_either_direction(source: CloudWatch
     assert {sample.side for sample in answer.samples} == {Side.CLIENT}
 
 
+async def test_callers_that_are_no_objects_of_the_cluster_are_callers_all_the_same(aws: Aws) -> None:
+    calls = [
+        Spans(Service("eks:prod/UnknownNamespace", "cart"), {5: 7}, remote=ORDERS),
+        Spans(Service(SHOP, "UnknownService"), {5: 1}, remote=ORDERS),
+        Spans(Service("ec2:default", "mainframe"), {6: 4}, faults=1, remote=ORDERS),
+        # A host of its own cluster, that has the name of one here.
+        Spans(STRANGER, {7: 50}, remote=Service("", "orders.back.svc:8080")),
+    ]
+    publish(aws, [END - 60], calls)
+    async with CloudWatchBackend(SETTINGS, lambda: END + 120.0) as source:
+        answer = await source.answer(replace(EDGES, namespace="back", name="orders", services=("orders",)))
+        everything = await source.answer(EDGES)
+    assert told(answer) == {
+        (bare(ORDERS), Direction.FROM, UNKNOWN): (8.0, 0.0, None),
+        (bare(ORDERS), Direction.FROM, host("mainframe")): (3.0, 1.0, 0.006),
+    }
+    assert told(everything) == told(answer)
+
+
 @pytest.mark.parametrize(
     ("changes", "rows"),
     [
@@ -192,6 +212,37 @@ async def test_a_service_is_the_workload_that_application_signals_knows(aws: Aws
     assert list(found) == [(ResourceRef(ANY_WORKLOAD, "shop", "storefront"), Direction.FROM, EVERYTHING)]
 
 
+async def test_a_service_that_is_silent_for_hours_keeps_its_name_and_one_that_is_called_otherwise_gets_another(aws: Aws) -> None:
+    publish(aws, [END - 60], SERVED)
+    aws.signals.add("web", SHOP, on_kubernetes("prod", "shop", "storefront"))
+    aws.signals.add("orders", BACK, on_kubernetes("prod", "back", "ledger"))
+    async with CloudWatchBackend(SETTINGS, lambda: END + 120.0) as source:
+        # Starting waits for the names.
+        assert {sample.resource.name for sample in (await source.answer(TOTALS)).samples} == {"storefront", "ledger"}
+        aws.signals.services.clear()
+        aws.signals.add("orders", BACK, on_kubernetes("prod", "back", "orders"))
+        await source._parts.directory.read()
+        later = await source.answer(replace(TOTALS, quantiles=(0.95,)))
+    assert {sample.resource.name for sample in later.samples} == {"storefront", "orders"}
+
+
+async def test_who_asks_again_in_a_minute_is_told_what_was_understood_already(source: CloudWatchBackend) -> None:
+    first, again = await source.answer(TOTALS), await source.answer(replace(TOTALS, instant=TOTALS.instant + 5))
+    assert again.samples is first.samples
+    other = await source.answer(replace(TOTALS, quantiles=(0.95,)))
+    assert other.samples is not first.samples
+
+
+async def test_metrics_of_operations_are_not_kept(aws: Aws, source: CloudWatchBackend) -> None:
+    await source.answer(TOTALS)
+    rows = source._parts.rows
+    assert isinstance(rows, ApplicationSignals)
+    (catalogue,) = rows._catalogues.values()
+    assert {len(metric.dimensions) for metric in catalogue.listing} == {2, 3, 4}
+    assert not any("Operation" in metric.names for metric in catalogue.listing)
+    assert any(("Operation", "GET /orders") in metric.dimensions for metric in aws.store.metrics)
+
+
 async def test_without_the_right_to_list_services_names_are_taken_for_what_they_say(aws: Aws) -> None:
     publish(aws, [END - 60], SERVED)
     aws.denied.add("application-signals:ListServices")
@@ -216,6 +267,18 @@ async def test_a_history_knows_who_has_been_silent_for_hours(aws: Aws) -> None:
         first, last = await source.history(replace(TOTALS, namespace="shop"), Span(END - 5 * 3600, END, 5 * 3600))
     assert {sample.resource.name: sample.success for sample in first.samples} == {"nightly": 5.0, "web": 0.0}
     assert {sample.resource.name: sample.success for sample in last.samples} == {"nightly": 0.0, "web": 97.0}
+
+
+@pytest.mark.parametrize("days", [1, 20])
+async def test_who_asks_about_what_is_longer_ago_than_metrics_are_listed_is_told_so(aws: Aws, days: int) -> None:
+    then = END // 3600 * 3600 - days * 86400
+    publish(aws, [then - 60, END - 60], SERVED)
+    publish(aws, [then - 60], [Spans(Service(SHOP, "retired"), {10: 5})])
+    async with CloudWatchBackend(SETTINGS, lambda: END + 120.0) as source:
+        answer = await source.answer(replace(TOTALS, namespace="shop", instant=then))
+    assert {sample.resource.name for sample in answer.samples} == ({"web", "retired"} if days == 1 else {"web"})
+    why = "leaves out what has been silent for the last two weeks, because CloudWatch does not list it any more"
+    assert any(why in warning for warning in answer.warnings) == (days == 20)
 
 
 @pytest.mark.parametrize(

@@ -191,7 +191,9 @@ async def test_an_examination_says_what_there_is_and_that_it_is_a_sample(aws: Do
     assert found.level is Level.WARNING
     assert found.summary == "X-Ray: 3 services, 1 edges, 2 of them workloads, in 5m0s"
     assert found.facts == {"type": "cloudwatch", "source": "xray", "services": 3, "edges": 1, "workloads": 2, "unnamedServices": 1}
-    assert found.abilities == (Ability("xray", "workloads", ("received", "to", "from"), ()),)
+    assert found.abilities == tuple(
+        Ability("xray", resources, ("received", "to", "from"), ()) for resources in ("workloads", "namespaces", "services")
+    )
     assert findings.keys() == {"names", "messages", "sampling"}
     assert findings["names"][1] == "nobody says which objects 1 services are, so they are left out: Nobody"
     assert findings["messages"][0] is Level.OK
@@ -205,7 +207,7 @@ async def test_an_examination_finds_that_nothing_was_traced(aws: Double) -> None
     level, what, advice = _findings(found)["traces"]
     assert (level, what) == (Level.WARNING, "nothing was traced in 6h0m0s until 2023-11-14T22:13:00Z")
     assert advice == "do workloads send traces to X-Ray in this account and region?"
-    assert found.abilities == (Ability("xray", "workloads", (), ("received", "to", "from")),)
+    assert {(ability.told, ability.lost) for ability in found.abilities} == {((), ("received", "to", "from"))}
 
 
 async def test_an_examination_names_the_missing_permission(aws: Double) -> None:

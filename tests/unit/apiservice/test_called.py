@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
+from apiservice.fanout import Fanout
 from apiservice.inventory import ClusterObjects
 from apiservice.inventory.records import Record
 from apiservice.objects import StandaloneObjects
-from metrics_api import ANY_WORKLOAD, CALLED_HOST, Direction, Percentiles, ResourceRef, Sample, Side, TrafficMetrics
+from apiservice.question import parse_question
+from apiservice.requestinfo import parse_request
+from apiservice.traffic import TrafficService
+from metrics_api import (
+    ANY_WORKLOAD,
+    CALLED_HOST,
+    UNKNOWN,
+    Direction,
+    Percentiles,
+    ResourceRef,
+    Sample,
+    Side,
+    TrafficMetrics,
+    Window,
+)
 from metrics_api.resources import host
 from tests.doubles.inventory import obj, pod, ref, slice_of, synced
-from tests.unit.apiservice.test_traffic import Source, answer
+from tests.unit.apiservice.test_traffic import ROOT, Source, answer
 
 WEB, ORDERS, CANARY = obj("Deployment", "web"), obj("Deployment", "orders-v1"), obj("Deployment", "orders-v2")
 SETS = [obj("ReplicaSet", f"{each.name}-bcdfg", each) for each in (WEB, ORDERS, CANARY)]
@@ -20,6 +35,7 @@ PODS = [pod(f"{each.name}-bcdfg-12345", owner) for each, owner in zip((WEB, ORDE
 ALONE = slice_of("orders", PODS[1].name)
 SHARED = slice_of("orders", PODS[1].name, PODS[2].name)
 SERVICE = obj("Service", "orders")
+SEVERAL_NAMES = "percentiles are not known where callers use several names, because a source gives those of each name"
 EDGES = "namespaces/shop/deployments/{}/edges"
 
 
@@ -82,16 +98,44 @@ async def test_callers_by_name_and_by_address_are_added_up_and_their_percentiles
     source = Source((known, call(called("orders.shop.svc"), bare("web"), Direction.FROM, 10)))
     result = await answer([source], cluster(SERVICE, ALONE), EDGES.format("orders-v1"))
     assert peers(result.rows) == {ref("Deployment", "web"): (15_000, None)}
+    assert result.warnings == (f"{SEVERAL_NAMES}: shop/orders-v1",)
     # The Service is a name by which the workload is called, and the source is told so.
     assert source.asked[-1].services == ("orders",)
 
 
-async def test_requests_to_a_service_of_several_workloads_are_in_no_row_and_the_reader_is_told():
-    source = Source((call(called("orders.shop.svc"), bare("web"), Direction.FROM, 10),))
-    result = await answer([source], cluster(SERVICE, SHARED), EDGES.format("orders-v1"))
+async def test_the_names_of_one_peer_are_added_up_and_the_reader_is_told_why_it_has_no_percentiles():
+    names = [bare("orders-v1"), called("orders:8080"), called("orders.shop.svc:8080")]
+    source = Source(tuple(call(bare("web"), name, Direction.TO) for name in names))
+    result = await answer([source], cluster(SERVICE, ALONE), EDGES.format("web"))
+    assert peers(result.rows) == {ref("Deployment", "orders-v1"): (30_000, None)}
+    assert result.warnings == (f"{SEVERAL_NAMES}: shop/web",)
+
+
+@pytest.mark.parametrize(
+    ("path", "parameters", "namespace"),
+    [
+        pytest.param(EDGES.format("orders-v1"), "", "shop", id="of one of them"),
+        pytest.param("namespaces/shop/trafficmetrics", "fieldSelector=edge.direction%3Dfrom", "shop", id="of callees"),
+        pytest.param("namespaces/shop/trafficmetrics", "fieldSelector=edge.side%3Dclient", "front", id="from elsewhere"),
+    ],
+)
+async def test_requests_to_a_service_of_several_workloads_are_in_no_row_and_the_reader_is_told(
+    path: str, parameters: str, namespace: str
+):
+    caller = ResourceRef(ANY_WORKLOAD, namespace, "web")
+    source = Source((call(called("orders.shop.svc"), caller, Direction.FROM, 10),))
+    result = await answer([source], cluster(SERVICE, SHARED), path, parameters)
     assert result.rows == ()
     why = "callers know them by the name of a Service that is not one workload's, so their requests are in no row"
     assert result.warnings == (f"{why}: shop/orders",)
+
+
+async def test_requests_to_a_service_of_several_workloads_are_in_the_row_of_their_caller():
+    web, orders = bare("web"), called("orders.shop.svc")
+    source = Source((call(web, orders, Direction.TO), call(orders, web, Direction.FROM)))
+    result = await answer([source], cluster(SERVICE, SHARED), "namespaces/shop/trafficmetrics", "fieldSelector=edge.side%3Dclient")
+    assert peers(result.rows) == {ref("Service", "orders"): (10_000, 100_000)}
+    assert result.warnings == ()
 
 
 async def test_without_a_cluster_the_form_of_the_name_tells():
@@ -118,6 +162,17 @@ async def test_a_service_of_several_workloads_has_counts_and_no_percentiles_wher
     assert (row.success, row.failure, row.p99) == (20_000, 2_000, None)
     why = "percentiles are not known where several workloads are added up, because a source gives those of each and no histogram"
     assert result.warnings == (f"{why}: shop/orders",)
+
+
+async def test_peers_that_are_hidden_together_have_no_percentiles_and_the_reader_is_told_why():
+    callers = [ResourceRef("Deployment", "secret", name) for name in ("spy", "mole")]
+    source = Source(tuple(call(ref("Deployment", "web"), caller, Direction.FROM) for caller in callers))
+    path = EDGES.format("web")
+    question = replace(parse_question(parse_request("GET", f"{ROOT}/{path}", {}), {}, Window(60)), visible=frozenset())
+    result = await TrafficService(Fanout([source]), cluster()).answer(question, 100)
+    assert peers(result.rows) == {UNKNOWN: (20_000, None)}
+    why = "percentiles are not known where several workloads are added up, because a source gives those of each and no histogram"
+    assert result.warnings == (f"{why}: shop/web",)
 
 
 @dataclass

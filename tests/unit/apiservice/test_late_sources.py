@@ -6,9 +6,14 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from apiservice.answers import Answers
 from apiservice.objects import StandaloneObjects
+from apiservice.question import Question
+from apiservice.result import Result
+from apiservice.visibility import AuthorizedPeers
 from metrics_api import Answer, TrafficQuery, Window, timestamp
 from tests.unit.apiservice.test_traffic import WEB, Source, answer, total
+from tests.unit.apiservice.test_visibility import ANN, PEERS, SHOP_READER, Edges, Place, Rights
 
 STANDALONE = StandaloneObjects("Deployment")
 
@@ -48,3 +53,22 @@ async def test_a_source_that_is_alone_says_when_its_answer_is_of():
     (row,) = result.rows
     assert (result.instant, result.window, row.instant, row.window) == (60, Window(60), 60, Window(60))
     assert row.wire()["timestamp"] == timestamp(60)
+
+
+@pytest.mark.parametrize("refresh", [5, 7])
+async def test_a_source_that_is_late_is_asked_about_the_same_instant_with_and_without_peers(refresh: int):
+    rights = Rights(SHOP_READER | {("ann", "deployments", "data")})
+    edges = Edges(list(PEERS))
+    asked: list[int] = []
+
+    async def answer(question: Question, instant: int) -> Result:
+        asked.append(instant)
+        result = await Edges.answer(edges, question, instant)
+        return replace(result, instant=60, warnings=() if instant == 60 else ("the numbers are of a minute that is over",))
+
+    edges.answer = answer  # type: ignore[method-assign]
+    place = Place(rights, edges)
+    place.peers = AuthorizedPeers(Answers(edges, refresh, lambda: 103.7), rights, place.objects, lambda: 103.7)
+    result = await place.peers.answer(place.question(ANN))
+    assert asked == [103 // refresh * refresh] * 2
+    assert (result.instant, result.warnings) == (60, ("the numbers are of a minute that is over",))

@@ -56,6 +56,10 @@ def test_a_service_is_a_workload_of_the_cluster_or_none(service: str, environmen
         pytest.param("AWS::S3", "", host("AWS::S3"), id="a service of AWS is none"),
         pytest.param("UnknownRemoteService", "", UNKNOWN, id="what nobody knows"),
         pytest.param("ledger", "", ResourceRef("StatefulSet", "bank", "ledger-db"), id="what the configuration names"),
+        pytest.param("checkout-api", SHOP, ResourceRef("Deployment", "shop", "checkout"), id="there too"),
+        pytest.param(
+            "storefront", SHOP, ResourceRef(ANY_WORKLOAD, "shop", "storefront"), id="the workload, and no service, of a name"
+        ),
     ],
 )
 def test_what_a_caller_calls_is_a_workload_a_host_or_outside(service: str, environment: str, found: ResourceRef) -> None:

@@ -69,3 +69,9 @@ def test_a_reader_is_told_which_minutes_the_numbers_cover() -> None:
 
 def test_a_reader_is_told_nothing_when_it_is_what_was_asked_for() -> None:
     assert remark("aws", NOON, Window(60), Moment(NOON, 60)) is None
+
+
+def test_a_remark_about_long_ago_says_that_minutes_are_kept_no_more() -> None:
+    assert (remark("aws", NOON, Window(60), Moment(NOON, 300)) or "").startswith(
+        'source "aws" tells of no single minutes so long ago: the numbers cover 5m0s until '
+    )

@@ -8,7 +8,19 @@ import pytest
 
 from backends.cloudwatch.metric import SAMPLE_COUNT, SUM, Metric, Values, percentile
 from backends.cloudwatch.rows import Row, samples_of, wanted_of
-from metrics_api import ANY_WORKLOAD, EVERYTHING, Direction, Percentiles, ResourceRef, Sample, Side, TrafficQuery, Window
+from metrics_api import (
+    ANY_WORKLOAD,
+    CALLED_HOST,
+    EVERYTHING,
+    Direction,
+    Naming,
+    Percentiles,
+    ResourceRef,
+    Sample,
+    Side,
+    TrafficQuery,
+    Window,
+)
 
 QUERY = TrafficQuery(("Deployment",), Window(60), 0)
 
@@ -76,6 +88,30 @@ def test_no_data_point_of_failures_is_no_failure() -> None:
     assert (found.success, found.failure) == (100.0, 0.0)
 
 
+@pytest.mark.parametrize(
+    ("lacking", "counts"),
+    [
+        pytest.param((LATENCY, SAMPLE_COUNT), (None, 3.0), id="of requests"),
+        pytest.param((FAULT, SUM), (None, None), id="of failures"),
+    ],
+)
+def test_no_data_point_is_unknown_where_values_are_missing(
+    lacking: tuple[Metric, str], counts: tuple[float | None, float | None]
+) -> None:
+    read = {key: value for key, value in READ.items() if key != lacking}
+    (found,), _ = samples_of([WEB], read, QUERY, "aws", incomplete=True)
+    assert (found.success, found.failure) == counts
+
+
+def test_what_has_no_percentiles_is_named_to_those_who_may_be_told_of_it_and_without_the_namespace_of_its_caller() -> None:
+    called = replace(WEB, resource=ResourceRef(CALLED_HOST, "secret", "web.shop.svc:8080"), direction=Direction.FROM)
+    (_, (warning,)) = samples_of([called], {(LATENCY, SAMPLE_COUNT): 100.0}, QUERY, "aws")
+    assert "no percentiles of web.shop.svc:8080: " in warning
+    assert isinstance(warning, Naming)
+    assert warning.about == {called.resource}
+    assert "no percentiles of some objects: " in warning.otherwise
+
+
 def test_failures_that_arrive_before_their_requests_are_no_negative_successes() -> None:
     found, _ = sample({(FAULT, SUM): 3.0})
     assert (found.success, found.failure) == (0.0, 3.0)
@@ -114,3 +150,9 @@ def test_of_two_rows_about_one_thing_the_only_one_with_requests_gives_the_percen
 def test_every_sample_has_the_marks_of_what_was_read() -> None:
     (found,), _ = samples_of([WEB], READ, QUERY, "aws", frozenset({"stale"}))
     assert found.marks == {"stale"}
+
+
+def test_a_mean_is_told_where_there_are_no_percentiles() -> None:
+    found, told = sample({(LATENCY, SAMPLE_COUNT): 100.0, (FAULT, SUM): 0.0, (LATENCY, "Average"): 25.0}, replace(QUERY, sums=True))
+    assert found.latency is not None
+    assert (found.latency.mean(), found.latency.quantile(0.5), len(told)) == (0.025, None, 1)

@@ -89,6 +89,36 @@ def test_everything_is_read() -> None:
             "{name: a, type: cloudwatch, cluster: c, failure: {http: ['4xx']}}", '"5xx" is missing', id="no server errors"
         ),
         pytest.param("{name: a, type: cloudwatch, cluster: c, failure: {http: ['503']}}", '"503"', id="a single code"),
+        pytest.param(
+            "{name: a, type: cloudwatch, cluster: c, services: [{service: '', namespace: n, name: x}]}",
+            '"service" is empty',
+            id="a service without a name",
+        ),
+        pytest.param(
+            "{name: a, type: cloudwatch, cluster: c, services: [{service: s, namespace: n, name: ''}]}",
+            '"" is no name of an object',
+            id="an object without a name",
+        ),
+        pytest.param(
+            "{name: a, type: cloudwatch, cluster: c, services: [{service: s, namespace: Shop, name: x}]}",
+            '"Shop" is no name of a namespace',
+            id="a namespace as none is called",
+        ),
+        pytest.param(
+            "{name: a, type: cloudwatch, cluster: c, services: [{service: s, namespace: n, name: x, kind: ''}]}",
+            '"" is not what a service is',
+            id="an empty kind",
+        ),
+        pytest.param(
+            "{name: a, type: cloudwatch, cluster: c, environments: {production: ''}}",
+            '"" is no name of a namespace',
+            id="an environment without a namespace",
+        ),
+        pytest.param(
+            "{name: a, type: cloudwatch, source: ecs-service-connect, namespace: ''}",
+            '"" is no name of a namespace',
+            id="an empty namespace",
+        ),
     ],
 )
 def test_a_mistake_is_told_with_its_place(text: str, problem: str) -> None:

@@ -104,6 +104,14 @@ def test_of_equally_trusted_observers_the_first_is_kept():
     assert best_observers([second, first]) == [second]
 
 
+def test_of_several_sources_the_first_that_counts_is_believed_whatever_it_trusts():
+    first, second = sample(source="one", trust=5), sample(source="two", success=9)
+    connections = sample(source="zero", success=None, failure=None)
+    assert best_observers([first, second]) == [first]
+    assert best_observers([connections, first, second]) == [first]
+    assert best_observers([first, connections]) == [first]
+
+
 def test_each_direction_and_peer_has_its_own_best_observer():
     samples = [
         sample(peer=API, direction=Direction.TO, side=Side.CLIENT),

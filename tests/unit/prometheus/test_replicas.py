@@ -68,6 +68,13 @@ def test_a_window_of_deltas_needs_one_sample_and_bears_that_one_is_late_with_two
     assert [finding.level for finding in findings] == ([] if level is None else [level])
 
 
+@pytest.mark.parametrize("rhythm", [Rhythm(), Rhythm(60.0), Rhythm(60.0, gap=180.0), Rhythm(60.0, age=900.0)])
+def test_nobody_is_told_to_scrape_what_is_sent(rhythm: Rhythm):
+    findings = list(rhythm.findings("otlp", Window(60), 0, least=1, scraped=False))
+    assert findings
+    assert not any("scrape" in finding.advice or "targets" in finding.advice for finding in findings)
+
+
 def test_fewer_than_two_samples_have_no_rhythm_and_that_is_a_problem():
     assert rhythm_of([[3], []], 10) == Rhythm()
     (finding,) = Rhythm().findings("mesh", Window(30), 0)

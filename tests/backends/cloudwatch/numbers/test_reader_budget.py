@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from backends.cloudwatch import reader as reader_module
 from backends.cloudwatch.backend import CloudWatchBackend
 from backends.cloudwatch.moment import MINUTE, Moment
 from backends.cloudwatch.reader import STALE
@@ -27,6 +28,15 @@ async def test_a_reader_knows_what_it_used(reading: Reading):
     assert usage.calls["GetMetricData"] >= 1
     # Ten in five minutes are 120 in an hour.
     assert usage.monthly_dollars == pytest.approx(120 * 730 * 0.01 / 1000)
+
+
+async def test_all_that_the_budget_allows_to_read_in_a_minute_is_paid_for_once(reading: Reading, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(reader_module, "_MOST_VALUES", 10)
+    async with reading.reader(10) as reader:
+        for _ in range(2):
+            (readout,) = await reader.read(TEN, [LAST])
+            assert same(readout, TEN, LAST)
+    assert reading.aws.billed == 10
 
 
 @pytest.mark.parametrize(("source", "costs"), [("application-signals", 0.0), ("xray", None)])
