@@ -28,6 +28,7 @@ from metrics_api import (
     BackendError,
     BackendProtocolError,
     BackendRefused,
+    BackendTimeout,
     Span,
     TrafficQuery,
     Window,
@@ -187,7 +188,12 @@ class PrometheusBackend:
 
     async def _too_short(self, dialect: Dialect, query: TrafficQuery) -> str | None:
         """A hint when the window holds fewer samples than numbers need."""
-        interval = self._settings.scrape_interval or await self._interval(dialect, query.instant)
+        try:
+            interval = self._settings.scrape_interval or await self._interval(dialect, query.instant)
+        except BackendTimeout as error:
+            # What was asked for is there: it needs no hint.
+            logger.info("%s, asked for how often it scrapes", error.message)
+            return None
         shortest = needed(dialect) * interval
         if query.window.seconds >= shortest:
             return None
@@ -220,7 +226,10 @@ class PrometheusBackend:
         return float(len((await self._client.query(f"count({selector(metric, ())})", instant)).series))
 
     async def _fact(self, name: str, instant: int, learn: Callable[[], Awaitable[float]]) -> float:
-        """What a small query tells of the store, remembered; 0 when it tells nothing, which is believed for a short time only."""
+        """What a small query tells of the store, remembered; 0 when it tells nothing, which is believed for a short time only.
+
+        Raises :class:`metrics_api.errors.BackendTimeout`: a store that hangs is not waited for twice.
+        """
         # What was kept long ago says nothing about now.
         key, now = (name, instant // 3600), time.monotonic()
         value, until = self._facts.get(key, (0.0, 0.0))
@@ -228,6 +237,8 @@ class PrometheusBackend:
             return value
         try:
             value = await learn()
+        except BackendTimeout:
+            raise
         except BackendError as error:
             logger.info("%s, asked for %s", error.message, name)
             value = 0.0

@@ -187,6 +187,18 @@ async def test_a_slow_store_is_given_up_at_the_deadline(api: QueryApi):
     assert time.monotonic() - begun < 1.8
 
 
+async def test_a_store_that_hangs_when_it_is_asked_for_facts_is_not_waited_for_twice(api: QueryApi):
+    async def hesitate(asked: Asked) -> web.StreamResponse:
+        return await _never(asked) if asked.promql.startswith("count(") else vector()
+
+    api.answer = hesitate
+    begun = time.monotonic()
+    error = await error_of(settings(api, timeout=1))
+    assert type(error) is BackendTimeout
+    assert time.monotonic() - begun < 1.8
+    assert not any("_bucket" in asked.promql for asked in api.everything)
+
+
 async def test_an_answer_that_stops_in_the_middle_is_given_up_at_the_deadline():
     async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 4096\r\n\r\n{"status": "succ')
