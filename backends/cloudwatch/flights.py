@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from backends.cloudwatch.batches import MOST_QUERIES, batches
 from backends.cloudwatch.budget import Reservation
 from backends.cloudwatch.memory import Page
 from backends.cloudwatch.metric import Metric, Wanted
@@ -13,16 +14,13 @@ from backends.cloudwatch.moment import Moment
 
 __all__ = ["Flight", "Flights", "departures"]
 
-_QUERIES = 500
-"""Statistics in one request, at most (Amazon CloudWatch API Reference, "GetMetricData"): what is in one of them fails together."""
-
 
 @dataclass(eq=False, slots=True)
 class Flight:
     """One request under way: what is ``missing`` in each moment, all of it in one ``wanted``, and what came of it.
 
-    ``moments`` follow one another in time, and are as far apart as they are long, or a multiple of that. ``elsewhere`` says that the data
-    points are not of these moments, ``incomplete`` that some of the ``warnings`` mean missing values.
+    What is in it fails together. ``moments`` follow one another in time, and are as far apart as they are long, or a multiple of that.
+    ``elsewhere`` says that the data points are not of these moments, ``incomplete`` that some of the ``warnings`` mean missing values.
     """
 
     missing: Mapping[Moment, Wanted]
@@ -54,7 +52,9 @@ def departures(missing: Mapping[Moment, Wanted]) -> list[Flight]:
     for moment in sorted(missing, key=lambda moment: moment.end):
         groups.setdefault((moment.seconds, moment.end % moment.seconds), {})[moment] = missing[moment]
     return [
-        Flight(dict(_parts(group, wanted)), wanted) for group in groups.values() for wanted in _batches(_together(group.values()))
+        Flight(dict(_parts(group, wanted)), wanted)
+        for group in groups.values()
+        for wanted in batches(_together(group.values()), MOST_QUERIES)
     ]
 
 
@@ -96,19 +96,6 @@ def _together(every: Iterable[Wanted]) -> Wanted:
         for metric, statistics in wanted.items():
             together.setdefault(metric, {}).update(dict.fromkeys(statistics))
     return {metric: tuple(statistics) for metric, statistics in together.items()}
-
-
-def _batches(wanted: Wanted) -> Iterator[Wanted]:
-    batch: dict[Metric, tuple[str, ...]] = {}
-    queries = 0
-    for metric, statistics in wanted.items():
-        if batch and queries + len(statistics) > _QUERIES:
-            yield batch
-            batch, queries = {}, 0
-        batch[metric] = statistics
-        queries += len(statistics)
-    if batch:
-        yield batch
 
 
 def _parts(missing: Mapping[Moment, Wanted], metrics: Iterable[Metric]) -> Iterator[tuple[Moment, Wanted]]:

@@ -36,6 +36,11 @@ class Metric:
         return Metric(self.namespace, name, self.dimensions)
 
     @property
+    def subject(self) -> tuple[str, tuple[tuple[str, str], ...]]:
+        """What it is about: its namespace and dimensions, without the one by which the CloudWatch agent says what kind of number it is."""
+        return self.namespace, tuple([pair for pair in self.dimensions if pair[0] != "metric_type"])
+
+    @property
     def names(self) -> frozenset[str]:
         """The names of its dimensions."""
         return frozenset([name for name, _ in self.dimensions])

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from backends.cloudwatch.batches import MOST_QUERIES, batches
 from backends.cloudwatch.metric import Metric, Wanted
 from backends.cloudwatch.session import Aws
 from metrics_api import BackendError, BackendProtocolError, BackendRefused, BackendUnavailable, together
 
 __all__ = ["MetricData", "Readings", "billed"]
 
-_QUERIES = 500
-"""Queries in one call, at most."""
 _POINTS = 20_000
 """Data points that are asked for in one call. CloudWatch allows 100 800 a page, but decoding those keeps others waiting for too long."""
 _BILLED_TOGETHER = 5
@@ -71,8 +70,8 @@ class MetricData:
         Raises :class:`metrics_api.errors.BackendError`.
         """
         points = max(1, -(-(end - start) // period))
-        batches = _batches(wanted, min(_QUERIES, _POINTS // points))
-        read = await together(*(self._batch(batch, start, end, period) for batch in batches))
+        queries = (_queries(batch) for batch in batches(wanted, min(MOST_QUERIES, _POINTS // points)))
+        read = await together(*(self._batch(batch, start, end, period) for batch in queries))
         found: dict[Query, Mapping[int, float]] = {}
         warnings: dict[str, None] = {}
         for call in read:
@@ -185,18 +184,8 @@ def _cost(batch: Sequence[Query]) -> int:
     return sum(-(-count // _BILLED_TOGETHER) for count in statistics.values())
 
 
-def _batches(wanted: Wanted, size: int) -> Iterator[list[Query]]:
-    """Queries of about ``size`` at a time; the statistics of a metric stay together, because apart each call of them is paid for."""
-    batch: list[Query] = []
-    for metric, statistics in wanted.items():
-        for first in range(0, len(statistics), _QUERIES):
-            queries = [(metric, statistic) for statistic in statistics[first : first + _QUERIES]]
-            if batch and len(batch) + len(queries) > size:
-                yield batch
-                batch = []
-            batch += queries
-    if batch:
-        yield batch
+def _queries(wanted: Wanted) -> list[Query]:
+    return [(metric, statistic) for metric, statistics in wanted.items() for statistic in statistics]
 
 
 def _query(number: int, metric: Metric, statistic: str, period: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 
@@ -80,6 +81,22 @@ async def test_totals_are_what_lattice_answered_for_each_service_once(aws: Aws, 
     assert answer.warnings == ()
     # Four classes of codes and how long it took, of two services.
     assert aws.billed == 10
+
+
+async def test_all_that_is_asked_about_a_row_is_asked_in_one_call(aws: Aws, desk: Desk) -> None:
+    entries = []
+    for number in range(100):
+        received(aws, f"svc-{number}", {2: 5}, {8: 5})
+        entries.append(f"{{service: svc-{number}, namespace: shop, name: service-{number}}}")
+    answer = await desk.answered(TOTALS, f"{{source: vpc-lattice, services: [{', '.join(entries)}]}}")
+    assert len(answer.samples) == 100
+    calls = [
+        Counter(query["MetricStat"]["Metric"]["Dimensions"][0]["Value"] for query in call.parameters["MetricDataQueries"])
+        for call in aws.called("GetMetricData")
+    ]
+    # Seven statistics of a service: 71 services in a call of at most 500.
+    assert sorted(map(len, calls)) == [29, 71]
+    assert {count for services in calls for count in services.values()} == {7}
 
 
 async def test_the_doctor_finds_what_is_configured_to_be_a_service(aws: Aws, desk: Desk) -> None:
