@@ -9,7 +9,10 @@ from typing import Protocol, runtime_checkable
 
 from metrics_api.window import Window
 
-__all__ = ["Ability", "Diagnosable", "Diagnosis", "Finding", "Level"]
+__all__ = ["Ability", "Diagnosable", "Diagnosis", "Finding", "Level", "advised", "sentence"]
+
+_SUBJECTS = frozenset({"it", "its", "no", "nobody", "our", "the", "there", "what"})
+"""Words in lower case that begin a sentence which has a subject."""
 
 
 class Level(StrEnum):
@@ -79,3 +82,17 @@ class Diagnosable(Protocol):
     async def diagnose(self, window: Window) -> Diagnosis:
         """Examine the source for questions about ``window``, within some ten seconds."""
         ...
+
+
+def sentence(source: str, text: str) -> str:
+    """What an error or a warning says of ``source``, as a sentence that does not name it: its findings are told under its name."""
+    what = text.removeprefix(f'source "{source}"').removeprefix(":").lstrip()
+    first = what.partition(" ")[0]
+    # Most of them are what the source does. Others begin with a name (AWS, GetMetricData, cloudwatch:ListMetrics), or have a subject.
+    return what if first[:1].isupper() or ":" in first or first in _SUBJECTS else f"it {what}"
+
+
+def advised(source: str, text: str) -> tuple[str, str]:
+    """The :func:`sentence` of an error, and what stands behind its first semicolon: what to do about it, empty if it does not say."""
+    what, _, advice = text.partition("; ")
+    return sentence(source, what), advice

@@ -40,7 +40,7 @@ from metrics_api import (
     format_duration,
     together,
 )
-from metrics_api.diagnosis import Ability, Diagnosis, Finding, Level
+from metrics_api.diagnosis import Ability, Diagnosis, Finding, Level, advised, sentence
 
 __all__ = ["diagnose"]
 
@@ -58,8 +58,6 @@ _BACK = 15 * MINUTE
 
 _NOBODY = Metric("trafficmetrics", "doctor", ())
 """A metric that does not exist, to see whether metrics may be asked for."""
-
-_WITHOUT_SUBJECT = ("answered", "answers", "cannot", "did", "does", "has", "is", "keeps", "leaves", "was", "would")
 
 _NOTHING = {
     "appmesh": "are mesh, form and metricNamespace right, and is the metrics extension switched on in its Envoys?",
@@ -116,8 +114,7 @@ class _Examination:
 
     def fail(self, check: str, message: str) -> None:
         """Add a failure: what it is, and behind the last semicolon what to do about it."""
-        what, _, advice = message.removeprefix(f'source "{self._settings.name}": ').partition("; ")
-        self.say(Level.PROBLEM, check, _sentence(what), advice)
+        self.say(Level.PROBLEM, check, *advised(self._settings.name, message))
 
     async def open(self, stack: AsyncExitStack) -> None:
         """Sign in. Raises :class:`metrics_api.errors.BadConfiguration` when nobody says as whom or where."""
@@ -211,7 +208,7 @@ class _Examination:
         ]
         self._count(totals.rows, edges.rows)
         for warning in dict.fromkeys((*totals.warnings, *edges.warnings)):
-            self.say(Level.WARNING, "names", _sentence(warning.removeprefix(f'source "{self._settings.name}" ')))
+            self.say(Level.WARNING, "names", sentence(self._settings.name, warning))
         found = (*totals.rows, *edges.rows)
         if not found and not signals:
             what = f"CloudWatch lists no metrics of it in {self._parts.aws.region}"
@@ -241,7 +238,7 @@ class _Examination:
         try:
             await self._parts.directory.read()
         except BackendError as error:
-            what, _, _ = error.message.removeprefix(f'source "{self._settings.name}": ').partition("; ")
+            what, _ = advised(self._settings.name, error.message)
             said = f"names of services are taken for those of workloads: {what}"
             self.say(Level.OK, "names", said, "allow application-signals:ListServices if services are named otherwise")
 
@@ -254,7 +251,7 @@ class _Examination:
             self.fail("access", error.message)
             return
         for warning in readings.warnings:
-            self.say(Level.WARNING, "metrics", _sentence(warning.removeprefix(f'source "{self._settings.name}": ')))
+            self.say(Level.WARNING, "metrics", sentence(self._settings.name, warning))
         if _NOBODY not in wanted:
             self._add(about_freshness(self._settings, readings, moment, self._now))
             self._add(about_percentiles(self._settings.name, readings))
@@ -275,8 +272,3 @@ def _probe(rows: Sequence[Row]) -> Wanted:
             wanted[row.requests[0][0]] = (SAMPLE_COUNT,)
     step = -(-len(wanted) // _LOOKED_AT) or 1
     return dict(list(wanted.items())[::step])
-
-
-def _sentence(what: str) -> str:
-    """A failure as a sentence: the subject of most of them is the source."""
-    return f"it {what}" if what.split(" ", 1)[0] in _WITHOUT_SUBJECT else what

@@ -10,7 +10,7 @@ from backends.cloudwatch.moment import Moment
 from backends.cloudwatch.settings import CloudWatchSettings
 from backends.cloudwatch.traced import TracedServices
 from metrics_api import BackendError, BackendRefused, first_few, timestamp
-from metrics_api.diagnosis import Ability, Diagnosis, Finding, Level
+from metrics_api.diagnosis import Ability, Diagnosis, Finding, Level, advised
 
 __all__ = ["examine"]
 
@@ -19,8 +19,6 @@ _WAYS = ("received", "to", "from")
 _RESOURCES = ("workloads", "namespaces", "services")
 """Services of a graph are workloads, and what can be added up from them."""
 
-_SUBJECTS = ("AWS", "TLS", "the")
-
 
 async def examine(settings: CloudWatchSettings, graph_of: Callable[[Moment], Awaitable[Graph]], moment: Moment) -> Diagnosis:
     """What there is to say of the graph of a moment. Nothing is raised."""
@@ -28,10 +26,10 @@ async def examine(settings: CloudWatchSettings, graph_of: Callable[[Moment], Awa
     try:
         graph = await graph_of(moment)
     except BackendError as error:
-        what, _, advice = error.message.removeprefix(f'source "{settings.name}": ').partition("; ")
+        what, advice = advised(settings.name, error.message)
         check = "access" if isinstance(error, BackendRefused) else "reach"
         hint = advice or "check the region, endpointUrl and the network"
-        finding = Finding(Level.PROBLEM, settings.name, check, _sentence(what), hint)
+        finding = Finding(Level.PROBLEM, settings.name, check, what, hint)
         return Diagnosis(settings.name, "X-Ray does not answer", facts, (finding,))
     services = TracedServices(settings)
     known = {resource for node in graph.nodes if (resource := services.resource(node)) is not None}
@@ -59,9 +57,3 @@ def _findings(settings: CloudWatchSettings, graph: Graph, unknown: list[str], mo
         yield Finding(Level.OK, name, "messages", what)
     what = "its counts are of traced requests, a sample of the traffic: each answer says so, and its objects are marked as sampled"
     yield Finding(Level.OK, name, "sampling", what, "for all requests, use the source application-signals")
-
-
-def _sentence(what: str) -> str:
-    """A failure as a sentence: the subject of some of them is the source."""
-    first = what.split(" ", 1)[0]
-    return what if first in _SUBJECTS or ":" in first else f"it {what}"

@@ -20,7 +20,7 @@ from backends.prometheus.replicas import find_copies
 from backends.prometheus.rhythm import listen, needed
 from backends.prometheus.settings import PrometheusSettings
 from metrics_api import BackendError, BackendTimeout, BadConfiguration, Window, together
-from metrics_api.diagnosis import Ability, Diagnosis, Finding, Level
+from metrics_api.diagnosis import Ability, Diagnosis, Finding, Level, advised
 
 __all__ = ["diagnose"]
 
@@ -44,9 +44,6 @@ _HINTS = {
     "BackendProtocolError": "does url point to the query API?",
 }
 
-_SUBJECTS = ("AWS ", "CloudWatch ", "TLS ", "the ")
-"""How failures begin that are sentences already."""
-
 
 async def diagnose(settings: PrometheusSettings, window: Window, instant: int | None = None) -> Diagnosis:
     """Examine the store of ``settings`` for questions about ``window``, as it is now or was at ``instant`` (Unix seconds).
@@ -63,8 +60,7 @@ async def diagnose(settings: PrometheusSettings, window: Window, instant: int | 
     except BackendError as error:
         examination.fail(error)
     except BadConfiguration as error:
-        what, _, advice = error.message.removeprefix(f'source "{settings.name}": ').partition("; ")
-        examination.say(Level.PROBLEM, "configuration", what, advice)
+        examination.say(Level.PROBLEM, "configuration", *advised(settings.name, error.message))
     except (LookupError, ValueError) as error:
         logger.info("source %s answered what was not asked for", settings.name, exc_info=error)
         examination.say(Level.PROBLEM, "reach", "it answers something else than what was asked", _HINTS["BackendProtocolError"])
@@ -118,13 +114,12 @@ class _Examination:
 
     def fail(self, error: BackendError) -> None:
         """Add a failure of the store itself: what it is, and behind the last semicolon what to do about it."""
-        message = error.message.removeprefix(f'source "{self._settings.name}": ')
-        what, _, advice = message.partition("; ")
-        if what.startswith(_SUBJECTS):
+        what, advice = advised(self._settings.name, error.message)
+        if not what.startswith("it "):
             self.say(Level.PROBLEM, "reach", what, advice)
             return
         hint = _HINTS.get(type(error).__name__, "") if self._scrapes else "check region, endpointUrl and the network"
-        self.say(Level.PROBLEM, "reach", f"it {what}", advice or hint)
+        self.say(Level.PROBLEM, "reach", what, advice or hint)
 
     async def run(self) -> None:
         """Go from hop to hop, until one is missing."""
