@@ -35,6 +35,8 @@ _AGENT = "CWAgent"
 _PREFIX = {"statsd": "envoy_appmesh_", "emf": "envoy_appmesh_", "adot": "envoy.appmesh."}
 """How the names of metrics begin: the agent writes underscores for dots, the collector of ADOT does not."""
 
+_COUNTS = "HTTPCode_Target_{}_Count"
+
 _NODE_NAME = re.compile(r"(?P<name>[a-z0-9](?:[-.a-z0-9]*[a-z0-9])?)_(?P<namespace>[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)")
 """What the controller calls a virtual node or gateway of Kubernetes (aws/aws-app-mesh-controller-for-k8s,
 apis/appmesh/v1beta2/virtualnode_types.go: ``awsName`` defaults to ``name_namespace``)."""
@@ -57,7 +59,7 @@ class AppMesh:
         self._prefix = _PREFIX[settings.form]
         self._configured = [(edge, self._by_convention(edge)) for edge in settings.edges]
         mesh = {MESH: settings.mesh}
-        codes = [self._name(f"HTTPCode_Target_{each}_Count") for each in CLASSES]
+        codes = [self._name(_COUNTS.format(each)) for each in CLASSES]
         self._calls = Published(discovery, self._namespace, codes, mesh | {TARGET: None}, self._understand, clock)
         self._received = Published(
             discovery, self._namespace, [self._name("RequestCount")], mesh | {NODE: None}, self._nodes, clock
@@ -142,10 +144,8 @@ class AppMesh:
         return found
 
     def _responses(self, dimensions: Dimensions) -> Responses:
-        def count(code: str) -> Metric:
-            return Metric(self._namespace, self._name(f"HTTPCode_Target_{code}_Count"), dimensions)
-
-        return Responses(count, self._latency(dimensions), client_errors_fail=self._settings.client_errors_fail)
+        counts = Metric(self._namespace, self._name(_COUNTS), dimensions)
+        return Responses(counts, self._latency(dimensions), client_errors_fail=self._settings.client_errors_fail)
 
     def _latency(self, dimensions: Dimensions) -> Metric | None:
         """Milliseconds, from the request until the response has ended, as Envoy has them."""

@@ -82,13 +82,9 @@ class VpcLattice:
         return asked_for(ref, query) and concerns(self._row("", ref), query)
 
     def _row(self, service: str, ref: ResourceRef) -> Row:
-        dimensions = ((_SERVICE, service),)
-
-        def count(code: str) -> Metric:
-            return Metric(NAMESPACE, f"HTTPCode_{code}_Count", dimensions)
-
-        latency = Metric(NAMESPACE, "RequestTime", dimensions)
-        return total_of(ref, Side.SERVER, Responses(count, latency, client_errors_fail=self._settings.client_errors_fail))
+        counts = Metric(NAMESPACE, "HTTPCode_{}_Count", ((_SERVICE, service),))
+        responses = Responses(counts, counts.renamed("RequestTime"), client_errors_fail=self._settings.client_errors_fail)
+        return total_of(ref, Side.SERVER, responses)
 
 
 def _id(service: str) -> str:

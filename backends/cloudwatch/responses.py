@@ -6,7 +6,7 @@ away or they are still under way, and those would pass for successes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from backends.cloudwatch.metric import SUM, Metric
 from backends.cloudwatch.rows import Row, Term
@@ -23,8 +23,12 @@ class Responses:
 
     __slots__ = ("failures", "latency", "requests")
 
-    def __init__(self, count: Callable[[str], Metric], latency: Metric | None, *, client_errors_fail: bool) -> None:
-        """``count`` gives the metric of a class, ``client_errors_fail`` says that 4xx is a failure."""
+    def __init__(self, like: Metric, latency: Metric | None, *, client_errors_fail: bool) -> None:
+        """``like`` is the metric of a class with ``{}`` in its name for the class; ``client_errors_fail`` says that 4xx is a failure."""
+
+        def count(code: str) -> Metric:
+            return like.renamed(like.name.format(code))
+
         failing = ("4XX", "5XX") if client_errors_fail else ("5XX",)
         self.requests: tuple[Term, ...] = tuple([(count(each), SUM) for each in CLASSES])
         self.failures: tuple[Term, ...] = tuple([(count(each), SUM) for each in failing])

@@ -31,6 +31,7 @@ __all__ = ["NAMESPACE", "ServiceConnect"]
 NAMESPACE = "AWS/ECS"
 
 _TARGET, _SERVICE, _CLUSTER = "TargetDiscoveryName", "ServiceName", "ClusterName"
+_COUNTS = "HTTPCode_Target_{}_Count"
 _OF_ALL = frozenset({_TARGET})
 _OF_ONE = frozenset({_TARGET, _SERVICE, _CLUSTER})
 
@@ -40,7 +41,7 @@ class ServiceConnect:
 
     def __init__(self, settings: CloudWatchSettings, discovery: Discovery, clock: Callable[[], float] = time.time) -> None:
         self._settings = settings
-        codes = [f"HTTPCode_Target_{each}_Count" for each in CLASSES]
+        codes = [_COUNTS.format(each) for each in CLASSES]
         self._calls = Published(discovery, NAMESPACE, codes, {_TARGET: None}, self._understand, clock)
 
     def refusal(self, query: TrafficQuery) -> str | None:
@@ -95,8 +96,5 @@ class ServiceConnect:
         return found
 
     def _responses(self, dimensions: Dimensions) -> Responses:
-        def count(code: str) -> Metric:
-            return Metric(NAMESPACE, f"HTTPCode_Target_{code}_Count", dimensions)
-
-        latency = Metric(NAMESPACE, "TargetResponseTime", dimensions)
-        return Responses(count, latency, client_errors_fail=self._settings.client_errors_fail)
+        counts = Metric(NAMESPACE, _COUNTS, dimensions)
+        return Responses(counts, counts.renamed("TargetResponseTime"), client_errors_fail=self._settings.client_errors_fail)
