@@ -75,12 +75,7 @@ class AppMesh:
 
     async def find(self, query: TrafficQuery, moment: Moment) -> Found:
         """The rows that a question asks for. Raises :class:`metrics_api.errors.BackendError`."""
-        mesh = await self._calls.around(moment)
-        rows = mesh.traffic.about(query)
-        if not rows and query.name:
-            # It may have begun to publish since.
-            mesh = await self._calls.around(moment, again=True)
-            rows = mesh.traffic.about(query)
+        mesh, rows = await self._calls.search(query, moment, lambda mesh: mesh.traffic.about(query))
         warnings = [*self._told(mesh, rows, query), *(await self._unseen(mesh, query, moment))]
         return Found(tuple([raised(row, query) for row in rows]), tuple(warnings))
 

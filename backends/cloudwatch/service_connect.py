@@ -52,12 +52,7 @@ class ServiceConnect:
 
     async def find(self, query: TrafficQuery, moment: Moment) -> Found:
         """The rows that a question asks for. Raises :class:`metrics_api.errors.BackendError`."""
-        traffic = await self._calls.around(moment)
-        rows = traffic.about(query)
-        if not rows and query.name:
-            # It may have begun to publish since.
-            traffic = await self._calls.around(moment, again=True)
-            rows = traffic.about(query)
+        traffic, rows = await self._calls.search(query, moment, lambda traffic: traffic.about(query))
         told = traffic.unnamed and not (query.name and rows)
         warnings = (unnamed(self._settings.name, "services and discovery names", traffic.unnamed),) if told else ()
         return Found(tuple([raised(row, query) for row in rows]), warnings)

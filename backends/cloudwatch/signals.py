@@ -8,22 +8,22 @@ a 4xx (aws-observability/aws-otel-java-instrumentation, AwsSpanMetricsProcessor)
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from backends.cloudwatch.discovery import LISTED_FOR, RECENT, Discovery
+from backends.cloudwatch.discovery import LISTED_FOR, Discovery
 from backends.cloudwatch.identity import Identity
 from backends.cloudwatch.measured import Found
 from backends.cloudwatch.metric import SAMPLE_COUNT, SUM, Metric
 from backends.cloudwatch.moment import Moment
+from backends.cloudwatch.published import Dimensions, Published
 from backends.cloudwatch.rows import Row
 from backends.cloudwatch.selection import refused_kinds, refused_sides, selected
 from backends.cloudwatch.settings import CloudWatchSettings
-from metrics_api import CALLED_HOST, EVERYTHING, Direction, ResourceRef, Side, TrafficQuery, aside, called_service
+from metrics_api import CALLED_HOST, EVERYTHING, Direction, ResourceRef, Side, TrafficQuery, called_service
 
 __all__ = ["NAMESPACE", "ApplicationSignals"]
 
@@ -39,22 +39,16 @@ _SETS = frozenset({_SERVICE, _REMOTE, _REMOTE_IN_CLUSTER})
 
 @dataclass(frozen=True, slots=True)
 class _Catalogue:
-    """All rows there are, totals and edges, by the namespace of the resource they are about.
+    """All rows there are, totals and edges, by the namespace of the resource they are about."""
 
-    They were made of ``listing``, and of the names ``learnt``.
-    """
-
-    listing: tuple[Metric, ...]
-    learnt: Mapping[tuple[str, str], ResourceRef]
     totals: Mapping[str, list[Row]]
     edges: Mapping[str, list[Row]]
 
-    async def about(self, query: TrafficQuery) -> list[Row]:
+    def about(self, query: TrafficQuery) -> list[Row]:
         """Those that a question is about, at the level it asks for."""
         found = self.edges if query.edges else self.totals
         namespace = query.name if query.kinds == ("Namespace",) else query.namespace
-        parts = [found.get(namespace, [])] if namespace else list(found.values())
-        return await aside(sum(map(len, parts)), lambda: selected(chain.from_iterable(parts), query))
+        return selected(found.get(namespace, ()) if namespace else chain.from_iterable(found.values()), query)
 
 
 class ApplicationSignals:
@@ -68,11 +62,11 @@ class ApplicationSignals:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
-        self._discovery = discovery
         self._identity = identity or Identity(settings)
         self._clock = clock
-        self._catalogues: dict[bool, _Catalogue] = {}
-        self._making = asyncio.Lock()
+        self._published = Published(
+            discovery, NAMESPACE, ["Latency"], _LISTED, self._understand, clock, sets=_SETS, given=lambda: self._identity.learnt
+        )
 
     def refusal(self, query: TrafficQuery) -> str | None:
         """Why its metrics can never answer such a query; None when they can."""
@@ -80,13 +74,7 @@ class ApplicationSignals:
 
     async def find(self, query: TrafficQuery, moment: Moment) -> Found:
         """The rows that a question asks for. Raises :class:`metrics_api.errors.BackendError`."""
-        recent = moment.start > self._clock() - RECENT
-        listing = await self._discovery.metrics(NAMESPACE, "Latency", _LISTED, recent=recent, sets=_SETS)
-        rows = await (await self._catalogue(listing, recent=recent)).about(query)
-        if not rows and query.name:
-            # It may have begun to publish since.
-            listing = await self._discovery.again(NAMESPACE, "Latency", _LISTED, recent=recent, sets=_SETS)
-            rows = await (await self._catalogue(listing, recent=recent)).about(query)
+        _, rows = await self._published.search(query, moment, lambda catalogue: catalogue.about(query))
         return Found(tuple(rows), tuple(self._told(moment)))
 
     def _told(self, moment: Moment) -> Iterator[str]:
@@ -97,23 +85,15 @@ class ApplicationSignals:
                 "because CloudWatch does not list it any more"
             )
 
-    async def _catalogue(self, listing: tuple[Metric, ...], *, recent: bool) -> _Catalogue:
-        # It takes seconds to make of a hundred thousand metrics, and is made once.
-        async with self._making:
-            held = self._catalogues.get(recent)
-            if held is None or held.listing is not listing or held.learnt is not self._identity.learnt:
-                held = self._catalogues[recent] = await aside(len(listing), lambda: self._made(listing))
-            return held
-
-    def _made(self, listing: tuple[Metric, ...]) -> _Catalogue:
-        learnt = self._identity.learnt
+    def _understand(self, sets: Sequence[Dimensions]) -> _Catalogue:
+        listing = [Metric(NAMESPACE, "Latency", dimensions) for dimensions in sets]
         totals: dict[str, list[Row]] = defaultdict(list)
         edges: dict[str, list[Row]] = defaultdict(list)
         for row in self._totals(listing):
             totals[row.resource.namespace].append(row)
         for row in self._edges(listing):
             edges[_home(row.resource)].append(row)
-        return _Catalogue(listing, learnt, totals, edges)
+        return _Catalogue(totals, edges)
 
     def _totals(self, listing: Iterable[Metric]) -> Iterator[Row]:
         for metric in listing:
@@ -122,7 +102,7 @@ class ApplicationSignals:
                 if resource is not None:
                     yield self._row(metric, resource, EVERYTHING, Direction.FROM, Side.SERVER)
 
-    def _edges(self, listing: tuple[Metric, ...]) -> Iterator[Row]:
+    def _edges(self, listing: Sequence[Metric]) -> Iterator[Row]:
         # Where the environment of the callee is told, the set without it holds the same requests once more.
         placed = {_ends(metric) for metric in listing if metric.names == _REMOTE_IN_CLUSTER}
         for metric in listing:

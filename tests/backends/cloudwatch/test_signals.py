@@ -237,9 +237,10 @@ async def test_metrics_of_operations_are_not_kept(aws: Aws, source: CloudWatchBa
     await source.answer(TOTALS)
     rows = source._parts.rows
     assert isinstance(rows, ApplicationSignals)
-    (catalogue,) = rows._catalogues.values()
-    assert {len(metric.dimensions) for metric in catalogue.listing} == {2, 3, 4}
-    assert not any("Operation" in metric.names for metric in catalogue.listing)
+    (understood,) = rows._published._understood.values()
+    (listing,) = understood.listings
+    assert {len(metric.dimensions) for metric in listing} == {2, 3, 4}
+    assert not any("Operation" in metric.names for metric in listing)
     assert any(("Operation", "GET /orders") in metric.dimensions for metric in aws.store.metrics)
 
 
