@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from figures import Table, megabytes, ratio, seconds
+from processes import forget_peak, peak_size
 
 __all__ = ["read_aws"]
 
@@ -178,7 +179,7 @@ async def _cost(edges: int, rounds: int, url: str) -> _Cost:
     answers: list[float] = []
     raws: list[float] = []
     processor = known = 0.0
-    before = _forget_peak()
+    before = forget_peak()
     # Minutes pass meanwhile, and should not.
     async with CloudWatchBackend(settings, lambda: now) as source:
         start = time.perf_counter()
@@ -191,7 +192,7 @@ async def _cost(edges: int, rounds: int, url: str) -> _Cost:
             answers.append(time.perf_counter() - start)
             if not number:
                 processor = time.process_time() - spent
-                usage, peak = source.usage(), _peak() - before
+                usage, grown = source.usage(), peak_size() - before
                 start = time.perf_counter()
                 await source.answer(query(minutes))
                 known = time.perf_counter() - start
@@ -199,7 +200,7 @@ async def _cost(edges: int, rounds: int, url: str) -> _Cost:
             await _raw(edges, minutes, url)
             raws.append(time.perf_counter() - start)
     calls = usage.calls
-    return _Cost(rows, listed, answers, raws, known, processor, peak, calls["ListMetrics"], calls["GetMetricData"], usage.billed)
+    return _Cost(rows, listed, answers, raws, known, processor, grown, calls["ListMetrics"], calls["GetMetricData"], usage.billed)
 
 
 async def _raw(edges: int, minutes: int, url: str) -> None:
@@ -233,17 +234,6 @@ def _query(number: int, dimensions: dict[str, str], minutes: int) -> list[Any]:
         }
         for at, (metric, statistic) in enumerate(_STATISTICS)
     ]
-
-
-def _forget_peak() -> int:
-    """Make the largest resident size so far the present one, and return that."""
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    return _peak()
-
-
-def _peak() -> int:
-    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
 
 
 if __name__ == "__main__":

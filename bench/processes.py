@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["LOOPBACK", "UNVERIFIED", "Process", "free_port", "running"]
+__all__ = ["LOOPBACK", "UNVERIFIED", "Process", "forget_peak", "free_port", "peak_size", "running"]
 
 LOOPBACK = "127.0.0.1"
 UNVERIFIED = ssl.create_default_context()
@@ -111,3 +111,15 @@ def _await(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
             return
         time.sleep(0.05)
     raise SystemExit(f"{url} did not answer within {_PATIENCE:.0f}s:\n{log.read_text(encoding='utf-8', errors='replace')[-2000:]}")
+
+
+def forget_peak() -> int:
+    """Make the largest resident size of this process so far the present one, and return that, in bytes."""
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    return peak_size()
+
+
+def peak_size() -> int:
+    """The largest resident size of this process, in bytes, since it was forgotten."""
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))

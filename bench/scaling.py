@@ -13,12 +13,12 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 from figures import Table, megabytes, seconds
 from fleet import BOUNDS, Fleet
+from processes import forget_peak, peak_size
 from server import API, DIALECT
 from yarl import URL
 
@@ -93,13 +93,13 @@ async def _cost(edges: int) -> _Cost:
     settings = PrometheusSettings("prometheus", "http://localhost", load_dialect(DIALECT), scrape_interval=10)
     service = Answers(TrafficService(Fanout([PrometheusBackend(settings)]), StandaloneObjects("Deployment")), refresh=5)
     question = parse_question(parse_request("GET", _URL.path, _URL.query), _URL.query, Window(60))
-    before = _forget_peak()
+    before = forget_peak()
     start = time.process_time()
     result = await service.answer(question)
     answered = time.process_time()
     as_json = _represent(result.rows, question, Style(edges=True))
     as_table = _represent(result.rows, question, Style(transform=Transform("Table", "meta.k8s.io", "v1"), edges=True))
-    return _Cost(len(result.rows), len(counts) + len(buckets), answered - start, as_json, as_table, _peak() - before)
+    return _Cost(len(result.rows), len(counts) + len(buckets), answered - start, as_json, as_table, peak_size() - before)
 
 
 def _represent(rows: tuple[object, ...], question: Question, style: Style) -> float:
@@ -132,17 +132,6 @@ def _bodies(edges: int) -> tuple[bytes, bytes]:
     for body in (counts, buckets):
         body[-1:] = b"]}}"
     return bytes(counts), bytes(buckets)
-
-
-def _forget_peak() -> int:
-    """Make the largest resident size so far the present one, and return that."""
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    return _peak()
-
-
-def _peak() -> int:
-    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
 
 
 if __name__ == "__main__":

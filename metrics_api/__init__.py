@@ -42,6 +42,7 @@ from metrics_api.resources import (
     ResourceType,
     called_service,
     partings,
+    plural_of,
     type_of_kind,
     type_of_plural,
 )
@@ -118,6 +119,7 @@ __all__ = [
     "parse_percentiles",
     "parse_stats",
     "partings",
+    "plural_of",
     "rename",
     "roll_up",
     "row_name",

@@ -27,6 +27,7 @@ __all__ = [
     "called_service",
     "host",
     "partings",
+    "plural_of",
     "type_of_kind",
     "type_of_plural",
 ]
@@ -117,6 +118,12 @@ def type_of_plural(plural: str) -> ResourceType | None:
 def type_of_kind(kind: str) -> ResourceType | None:
     """The resource type of this kind, in any capitalisation (old SMI clients write ``Daemonset``), or None."""
     return _BY_KIND.get(kind.lower())
+
+
+def plural_of(kind: str) -> str:
+    """What several objects of a kind are called, also of one that is not in the list."""
+    row = type_of_kind(kind)
+    return row.plural if row is not None else f"{kind.lower()}s"
 
 
 class ResourceRef(NamedTuple):

@@ -21,6 +21,7 @@ from metrics_api import (
     Unsupported,
     called_service,
     partings,
+    plural_of,
     type_of_kind,
 )
 from metrics_api.resources import host
@@ -160,7 +161,7 @@ class _View:
 
     def _reason(self, kind: str) -> str:
         """Why a kind is not known."""
-        return self._store.knowledge(kind).reason or f"{_plural(kind)} are still being listed"
+        return self._store.knowledge(kind).reason or f"{plural_of(kind)} are still being listed"
 
     def _records(self, kind: str) -> list[Record]:
         row = type_of_kind(kind)
@@ -192,17 +193,17 @@ class _View:
         for kind in self._kinds:
             for told_by in () if self._store.watches(kind) or kind in _NO_KINDS else sorted(CONTROLLED):
                 if not self._store.tells(told_by):
-                    yield f"which {_plural(kind)} there are is not known: {self._reason(told_by)}"
+                    yield f"which {plural_of(kind)} there are is not known: {self._reason(told_by)}"
         for kind in dict.fromkeys((*self._kinds, *self._wanting)):
             known, reason = self._store.knowledge(kind), self._reason(kind)
             if known.state in (State.KNOWN, State.ABSENT):
                 continue
             if kind in self._wanting:
-                yield f"numbers may be missing, because {_plural(kind)} are needed to add them up: {reason}"
+                yield f"numbers may be missing, because {plural_of(kind)} are needed to add them up: {reason}"
             elif known.state is State.STALE:
-                yield f"labels and existence of {_plural(kind)} are those of some time ago: {reason}"
+                yield f"labels and existence of {plural_of(kind)} are those of some time ago: {reason}"
             else:
-                yield f"labels and existence of {_plural(kind)} are not known: {reason}"
+                yield f"labels and existence of {plural_of(kind)} are not known: {reason}"
         for joined, services in self._joined.items():
             apart = "their numbers cannot be told apart, and are shown for none of them"
             yield Naming(
@@ -216,8 +217,3 @@ class _View:
                 f"the numbers shown for the {kinds[0]} may be of either",
                 [found],
             )
-
-
-def _plural(kind: str) -> str:
-    row = type_of_kind(kind)
-    return row.plural if row is not None else f"{kind.lower()}s"

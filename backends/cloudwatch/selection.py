@@ -16,7 +16,7 @@ from metrics_api import (
     Side,
     TrafficQuery,
     called_service,
-    type_of_kind,
+    plural_of,
 )
 
 __all__ = ["concerns", "raised", "refused_kinds", "refused_sides", "selected"]
@@ -78,9 +78,7 @@ def _answered(kind: str, members: Iterable[str]) -> bool:
 def _why(kind: str) -> str:
     if kind == "Service":
         return "its metrics are of workloads, and which of them stand behind a Service is known with Kubernetes alone"
-    row = type_of_kind(kind)
-    plural = row.plural if row is not None else f"{kind.lower()}s"
-    return f"its metrics are of workloads: the dimensions they have name no {plural}"
+    return f"its metrics are of workloads: the dimensions they have name no {plural_of(kind)}"
 
 
 def _may_be(resource: ResourceRef, query: TrafficQuery) -> bool:

@@ -30,9 +30,9 @@ from metrics_api import (
     TrafficQuery,
     aside,
     format_duration,
+    plural_of,
     timestamp,
     together,
-    type_of_kind,
 )
 from metrics_api.diagnosis import Diagnosis
 from metrics_api.flight import SingleFlight
@@ -152,6 +152,4 @@ class XRay:
 def _why(kind: str) -> str:
     if kind == "Service":
         return "a service graph is of workloads, and which of them stand behind a Service is known with Kubernetes alone"
-    row = type_of_kind(kind)
-    plural = row.plural if row is not None else f"{kind.lower()}s"
-    return f"a service graph is of workloads, and names no {plural}"
+    return f"a service graph is of workloads, and names no {plural_of(kind)}"

@@ -250,34 +250,31 @@ async def test_whoever_asks_too_much_is_not_told_that_aws_may_be_down(door: Prom
     assert finding.advice == ""
 
 
-async def test_credentials_are_renewed_between_queries(
-    door: PromqlEndpoint, aws: Aws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-):
-    """Pod Identity gives credentials for five minutes, which are always about to expire for the SDK."""
+@pytest.fixture
+def renewing(door: PromqlEndpoint, aws: Aws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> PromqlEndpoint:
+    """An endpoint for Pod Identity, which gives credentials for five minutes: they are always about to expire for the SDK."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     for name, value in aws.pod_identity(tmp_path).items():
         monkeypatch.setenv(name, value)
     aws.issuer.lifetime = 300.0
     door.identities = aws.identities
-    async with source_of(door.url, INTERVAL) as source:
+    return door
+
+
+async def test_credentials_are_renewed_between_queries(renewing: PromqlEndpoint, aws: Aws):
+    async with source_of(renewing.url, INTERVAL) as source:
         await source.answer(QUERY)
         await source.answer(QUERY)
-    assert door.refused == []
-    assert len({asked.token for asked in door.asked}) > 1
-    assert {asked.token for asked in door.asked} <= {identity.token for identity in aws.issuer.issued}
+    assert renewing.refused == []
+    assert len({asked.token for asked in renewing.asked}) > 1
+    assert {asked.token for asked in renewing.asked} <= {identity.token for identity in aws.issuer.issued}
 
 
 async def test_credentials_that_cannot_be_renewed_are_told_as_such(
-    door: PromqlEndpoint, aws: Aws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    renewing: PromqlEndpoint, aws: Aws, monkeypatch: pytest.MonkeyPatch
 ):
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.delenv(name)
-    for name, value in aws.pod_identity(tmp_path).items():
-        monkeypatch.setenv(name, value)
-    aws.issuer.lifetime = 300.0
-    door.identities = aws.identities
-    async with source_of(door.url, INTERVAL) as source:
+    async with source_of(renewing.url, INTERVAL) as source:
         await source.answer(QUERY)
         aws.issuer.pod_token = "another-token"
         monkeypatch.setattr("botocore.utils.ContainerMetadataFetcher.SLEEP_TIME", 0)
