@@ -30,6 +30,7 @@ from apiservice.openapi import OpenAPI
 from apiservice.paging import Pager
 from apiservice.requestinfo import RequestInfo
 from apiservice.sending import abort, send
+from apiservice.sources import Sources, is_about_sources
 from apiservice.static import Pages
 from apiservice.status import StatusError, entity_too_large, forbidden, method_not_allowed, unknown_path
 from apiservice.telemetry import CountedAuthenticator, CountedAuthorizer, Telemetry
@@ -76,11 +77,12 @@ def build_app(  # noqa: PLR0913 it is where all parts meet
     telemetry: Telemetry | None = None,
     pager: Pager | None = None,
     peers: PeerPolicy | None = None,
+    sources: Sources | None = None,
 ) -> web.Application:
     """The application over ``service``; ``parse`` understands requests as questions to it.
 
     ``health`` defaults to a server that is always well; ``telemetry`` and ``pager`` are made when they are not given. ``peers`` say of whom
-    edges may tell; without, of everybody.
+    edges may tell; without, of everybody. ``sources`` tell of the sources themselves; without, nobody does. They are closed at the end.
     """
     telemetry = telemetry or Telemetry(options.version)
     pages: list[Pages] = [
@@ -100,10 +102,13 @@ def build_app(  # noqa: PLR0913 it is where all parts meet
         pages,
         options,
         telemetry,
+        sources,
     )
     app = web.Application(middlewares=[envelope(telemetry), failures_as_status], client_max_size=LARGEST_BODY)
     app.on_response_prepare.extend([stamp, front.begin])
     app.on_shutdown.append(feeds.end)
+    if sources is not None:
+        app.on_cleanup.append(lambda _: sources.close())
     app._router = _OneRoute(front.handle)  # noqa: SLF001  there is an argument for it, which is deprecated, and no other way
     return app
 
@@ -146,7 +151,9 @@ class _Front:
         pages: Sequence[Pages],
         options: AppOptions,
         telemetry: Telemetry,
+        sources: Sources | None,
     ) -> None:
+        self._sources = sources
         self._authenticator = authenticator
         self._authorizer = authorizer
         self._answering = answering
@@ -197,6 +204,8 @@ class _Front:
             return response
 
     async def _answer(self, info: RequestInfo, request: web.Request) -> web.StreamResponse:
+        if self._sources is not None and is_about_sources(info):
+            return await self._sources.respond(info, request)
         return await (self._answering.watch(info, request) if info.verb == "watch" else self._answering.respond(info, request))
 
     def _slot(self, info: RequestInfo) -> AbstractContextManager[None]:

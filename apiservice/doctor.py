@@ -1,89 +1,79 @@
-"""The doctor: every source is examined at the same time, and what was found is told on one screen, or as JSON."""
+"""The doctor: what was found when the sources were examined, told on one screen, or as JSON."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-import logging
 import shutil
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from metrics_api import Backend, Window
-from metrics_api.diagnosis import Ability, Diagnosable, Diagnosis, Finding, Level
+from apiservice.examination import Examined
+from metrics_api import Merge, Source, Window, format_duration
+from metrics_api.diagnosis import Ability, Finding, Level
 
-__all__ = ["FORMS", "examine", "render"]
-
-logger = logging.getLogger(__name__)
+__all__ = ["FORMS", "render"]
 
 FORMS = ("text", "json")
 """What can be printed."""
-
-_DEADLINE = 15.0
-"""Seconds for all sources together. Each has a deadline of its own, which it is expected to keep."""
 
 _NARROWEST, _WIDEST = 80, 132
 _ORDER = (Level.PROBLEM, Level.WARNING, Level.OK)
 _NOTHING = "-"
 
 
-async def examine(backends: Sequence[Backend], window: Window) -> list[Diagnosis]:
-    """The diagnoses of all sources, in their order, for questions about ``window``."""
-    return list(await asyncio.gather(*(_examined(backend, window) for backend in backends)))
-
-
-async def _examined(backend: Backend, window: Window) -> Diagnosis:
-    if not isinstance(backend, Diagnosable):
-        return Diagnosis(backend.name, "a source that cannot be examined")
-    try:
-        async with asyncio.timeout(_DEADLINE):
-            return await backend.diagnose(window)
-    except TimeoutError:
-        what = f"it could not be examined within {_DEADLINE:g}s"
-    except Exception as error:
-        # Somebody who looks for what is wrong is not helped by a traceback; the log has it, at -v 1.
-        logger.warning("source %s cannot be examined", backend.name, exc_info=error)
-        what = f"its examination failed ({type(error).__name__})"
-    return Diagnosis(backend.name, findings=(Finding(Level.PROBLEM, backend.name, "reach", what, "-v 1 tells more"),))
-
-
-def render(diagnoses: Sequence[Diagnosis], window: Window, form: str, width: int = 0) -> str:
-    """The diagnoses in one of :data:`FORMS`; text for ``width`` columns, those of the terminal by default."""
+def render(examined: Sequence[Examined], window: Window, form: str, width: int = 0) -> str:
+    """What was found, in one of :data:`FORMS`; text for ``width`` columns, those of the terminal by default."""
     if form == "json":
-        return json.dumps(_document(diagnoses, window), indent=2)
+        return json.dumps(_document(examined, window), indent=2)
     columns = width or shutil.get_terminal_size((_WIDEST, 0)).columns
-    return "\n".join(_lines(diagnoses, window, min(max(columns, _NARROWEST), _WIDEST)))
+    return "\n".join(_lines(examined, window, min(max(columns, _NARROWEST), _WIDEST)))
 
 
-def _document(diagnoses: Sequence[Diagnosis], window: Window) -> dict[str, object]:
+def _document(examined: Sequence[Examined], window: Window) -> dict[str, object]:
     return {
-        "ok": not _number(diagnoses, Level.PROBLEM),
+        "ok": not _number(examined, Level.PROBLEM),
         "window": str(window),
-        "problems": _number(diagnoses, Level.PROBLEM),
-        "warnings": _number(diagnoses, Level.WARNING),
-        "sources": [
-            {
-                "name": diagnosis.source,
-                "level": diagnosis.level.value,
-                "summary": diagnosis.summary,
-                "facts": dict(diagnosis.facts),
-                "answers": [
-                    {"dialect": able.dialect, "resources": able.resources, "told": list(able.told), "lost": list(able.lost)}
-                    for able in diagnosis.abilities
-                ],
-                "findings": [
-                    {"level": finding.level.value, "check": finding.check, "what": finding.what, "advice": finding.advice}
-                    for finding in _sorted(diagnosis.findings)
-                ],
-            }
-            for diagnosis in diagnoses
+        "problems": _number(examined, Level.PROBLEM),
+        "warnings": _number(examined, Level.WARNING),
+        "sources": [_entry(each) for each in examined],
+    }
+
+
+def _entry(examined: Examined) -> dict[str, object]:
+    source, diagnosis = examined.source, examined.diagnosis
+    percentiles = source.offer.percentiles
+    return {
+        "name": source.name,
+        "type": source.type,
+        "level": diagnosis.level.value,
+        "summary": diagnosis.summary,
+        "covers": {"cluster": source.terms.cluster, "namespaces": list(source.terms.namespaces)},
+        "merge": source.terms.merge.value,
+        "hedgeAfterSeconds": source.terms.hedge_after,
+        "percentiles": None if percentiles is None else [round(100 * quantile, 3) for quantile in percentiles],
+        "delaySeconds": source.offer.delay,
+        "facts": dict(diagnosis.facts),
+        "meshes": [
+            {"name": mesh.name, "dialect": mesh.dialect, "versions": list(mesh.versions), "versionOf": mesh.of}
+            for mesh in diagnosis.meshes
+        ],
+        "answers": [
+            {"dialect": able.dialect, "resources": able.resources, "told": list(able.told), "lost": list(able.lost)}
+            for able in diagnosis.abilities
+        ],
+        "findings": [
+            {"level": finding.level.value, "check": finding.check, "what": finding.what, "advice": finding.advice}
+            for finding in _sorted(diagnosis.findings)
         ],
     }
 
 
-def _lines(diagnoses: Sequence[Diagnosis], window: Window, width: int) -> Iterator[str]:
-    for diagnosis in diagnoses:
-        yield from _wrapped(f"{diagnosis.source}: ", diagnosis.summary, width)
+def _lines(examined: Sequence[Examined], window: Window, width: int) -> Iterator[str]:
+    for each in examined:
+        diagnosis = each.diagnosis
+        yield from _wrapped(f"{each.source.name}: ", diagnosis.summary, width)
+        for text in _about(each):
+            yield from _wrapped("  ", text, width)
         for line in _table(diagnosis.abilities):
             yield f"  {line}"
         for finding in _sorted(diagnosis.findings):
@@ -91,11 +81,40 @@ def _lines(diagnoses: Sequence[Diagnosis], window: Window, width: int) -> Iterat
             if finding.advice:
                 yield from _wrapped(f"  {'':<8} -> ", finding.advice, width)
         yield ""
-    yield _verdict(diagnoses, window)
+    yield _verdict(examined, window)
 
 
-def _verdict(diagnoses: Sequence[Diagnosis], window: Window) -> str:
-    counts = [(level.value, _number(diagnoses, level)) for level in (Level.PROBLEM, Level.WARNING)]
+def _about(examined: Examined) -> Iterator[str]:
+    """What is not the same for all sources: the versions of its meshes, what it covers, and what its numbers are like."""
+    versions = [str(mesh) for mesh in examined.diagnosis.meshes if mesh.versions]
+    if versions:
+        yield ", ".join(dict.fromkeys(versions))
+    if told := "; ".join((*_terms(examined.source), *_offer(examined.source))):
+        yield told
+
+
+def _terms(source: Source) -> Iterator[str]:
+    terms = source.terms
+    covered = [f"cluster {terms.cluster}"] if terms.cluster else []
+    covered += [f"namespaces {', '.join(terms.namespaces)}"] if terms.namespaces else []
+    if covered:
+        yield f"covers {', '.join(covered)}"
+    if terms.merge is not Merge.FIRST:
+        yield f"merge: {terms.merge.value}"
+    if terms.hedge_after:
+        yield f"asked a second time after {terms.hedge_after:g}s"
+
+
+def _offer(source: Source) -> Iterator[str]:
+    offer = source.offer
+    if offer.percentiles is not None:
+        yield f"percentiles {', '.join(f'{100 * quantile:g}' for quantile in offer.percentiles) or 'none'}"
+    if offer.delay:
+        yield f"numbers are {format_duration(offer.delay)} old"
+
+
+def _verdict(examined: Sequence[Examined], window: Window) -> str:
+    counts = [(level.value, _number(examined, level)) for level in (Level.PROBLEM, Level.WARNING)]
     told = [f"{count} {word}{'' if count == 1 else 's'}" for word, count in counts if count]
     return f"{' and '.join(told) or 'all is well'}, for a window of {window}"
 
@@ -130,5 +149,5 @@ def _sorted(findings: Sequence[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda finding: _ORDER.index(finding.level))
 
 
-def _number(diagnoses: Sequence[Diagnosis], level: Level) -> int:
-    return sum(finding.level is level for diagnosis in diagnoses for finding in diagnosis.findings)
+def _number(examined: Sequence[Examined], level: Level) -> int:
+    return sum(finding.level is level for each in examined for finding in each.diagnosis.findings)

@@ -1,43 +1,46 @@
-"""Asking the sources: all that can answer, at the same time, each outcome on its own, identical questions once."""
+"""Asking the sources: all that can answer, at the same time, each outcome on its own, identical questions once.
+
+One answer has one deadline, and nobody waits for a source that cannot change it any more: one that does not cover what is asked, one that
+failed again and again of late, one that comes after a source that has told already what a name did. What could not be told is said.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import time
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Self
 
 from cachetools import TTLCache
 
-from apiservice.logformat import go_duration
-from apiservice.logs import QUESTIONS, fields
-from metrics_api import Answer, Backend, BackendError, BackendForgot, Sample, TrafficQuery, Unsupported, Window
+from apiservice.asking import Asking, Outcome
+from apiservice.coverage import covered
+from apiservice.observer import Observer
+from apiservice.sourcehealth import SourceHealth
+from metrics_api import Answer, Backend, BackendError, ResourceRef, Sample, Source, TrafficQuery, Unsupported, Window, aside
 from metrics_api.backend import GivesPercentiles
+from metrics_api.errors import BackendTimeout
+from metrics_api.federation import merged, ranks
 from metrics_api.flight import Sharing, SingleFlight
 from metrics_api.sample import Covered
 
-__all__ = ["Fanout", "Gathered", "Observer"]
+__all__ = ["DEADLINE", "Fanout", "Gathered"]
 
-logger = logging.getLogger(__name__)
+DEADLINE = 20.0
+"""Seconds that all sources together have for one answer."""
 
 _SAMPLES_KEPT = 50_000
 """How many samples finished answers may hold together; one takes about 1 KiB."""
 
 
-class Observer:
-    """Whom a :class:`Fanout` tells what it does, so that it can be counted; this one does not care."""
-
-    def asked(self, source: str, outcome: str, seconds: float, rows: int) -> None:
-        """A source was asked; ``outcome`` is ``ok``, ``cancelled`` or the name of the error, ``rows`` is 0 without an answer."""
-
-
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """What all sources together say: of several sources with a row, the first in the configuration gives it.
+    """What all sources together say.
 
     ``elsewhere`` are the sources whose numbers are of another instant or window than the first one's, and what these are.
     ``asked`` is a source to name when something is missing: the first that failed, or else the first that was asked.
+    ``order`` is the order in which sources are believed, by their names (:func:`metrics_api.federation.ranks`).
     """
 
     samples: tuple[Sample, ...]
@@ -47,38 +50,57 @@ class Gathered:
     incomplete: bool
     asked: str = ""
     elsewhere: Mapping[str, Covered] = field(default_factory=dict)
+    order: Mapping[str, int] = field(default_factory=dict)
 
 
 class Fanout:
-    """Asks backends, and remembers answers for ``keep`` seconds, whole or not.
+    """Asks sources, and remembers answers for ``keep`` seconds, whole or not: a query names its instant, and is not asked again then.
 
-    A query names its instant, and when that is past nobody asks it again.
-
-    ``observer`` is told of every question asked of a source, ``sharing`` of those that need not be asked.
+    ``observer`` is told of every question asked of a source, ``sharing`` of those that need not be asked. ``deadline`` is in seconds.
     """
 
     def __init__(
         self,
-        backends: Sequence[Backend],
+        sources: Sequence[Source],
         observer: Observer | None = None,
         keep: float = 5.0,
         sharing: Sharing | None = None,
+        deadline: float = DEADLINE,
     ) -> None:
-        self._backends = tuple(backends)
         self._observer = observer or Observer()
+        self._sources = tuple(sources)
+        self._order = ranks(sources)
+        self._asking = {source.name: Asking(source, self._observer, keep) for source in sources}
         self._sharing = sharing or Sharing()
+        self._deadline = deadline
         self._kept: TTLCache[TrafficQuery, Gathered] = TTLCache(_SAMPLES_KEPT, keep, getsizeof=lambda held: 1 + len(held.samples))
         self._flights: SingleFlight[Gathered] = SingleFlight()
-        self._troubles: dict[str, str] = {}
+
+    @classmethod
+    def of(
+        cls, backends: Sequence[Backend], observer: Observer | None = None, keep: float = 5.0, sharing: Sharing | None = None
+    ) -> Self:
+        """The fan-out over sources that cover everything, the first of which is believed."""
+        return cls([Source(backend) for backend in backends], observer, keep, sharing)
 
     @property
     def gives_percentiles(self) -> bool:
         """Whether a source must be told which percentiles are wanted; all others give histograms, which tell any."""
-        return any(isinstance(backend, GivesPercentiles) and backend.gives_percentiles for backend in self._backends)
+        backends = (source.backend for source in self._sources)
+        return any(isinstance(backend, GivesPercentiles) and backend.gives_percentiles for backend in backends)
 
     def trouble(self, source: str) -> str | None:
         """Why the last question a source was asked failed; None when it did not, or none was asked yet."""
-        return self._troubles.get(source)
+        return self._asking[source].trouble
+
+    def health(self, source: str) -> SourceHealth:
+        """How a source has been."""
+        return self._asking[source].health
+
+    async def close(self) -> None:
+        """End what is still asked of sources that failed."""
+        for asking in self._asking.values():
+            await asking.close()
 
     async def gather(self, query: TrafficQuery) -> Gathered:
         """The combined answer.
@@ -94,70 +116,90 @@ class Fanout:
 
     async def _ask(self, query: TrafficQuery) -> Gathered:
         self._sharing.missed()
-        refusals = {backend.name: backend.refusal(query) for backend in self._backends}
-        able = [backend for backend in self._backends if refusals[backend.name] is None]
-        if not able:
-            raise Unsupported("; ".join(f'source "{name}": {why}' for name, why in refusals.items()) or "no source is configured")
-        outcomes = await asyncio.gather(*(self._one(backend, query) for backend in able))
-        answered = [(backend.name, outcome) for backend, outcome in zip(able, outcomes, strict=True) if isinstance(outcome, Answer)]
-        answers = [answer for _, answer in answered]
-        failures = [outcome for outcome in outcomes if isinstance(outcome, BackendError)]
+        outcomes = await self._outcomes(query, self._able(query))
+        answers = [(source, outcome) for source, outcome in outcomes if isinstance(outcome, Answer)]
+        failures = [outcome for _, outcome in outcomes if isinstance(outcome, BackendError)]
         if not answers:
             raise failures[0]
+        _, first = answers[0]
         gathered = Gathered(
-            samples=_first_of_each(answers),
-            instant=answers[0].instant,
-            window=answers[0].window,
+            samples=await aside(sum(len(answer.samples) for _, answer in answers), partial(merged, answers, self._order)),
+            instant=first.instant,
+            window=first.window,
             warnings=tuple(
-                dict.fromkeys([*(error.message for error in failures), *(text for answer in answers for text in answer.warnings)])
+                dict.fromkeys(
+                    [*(error.message for error in failures), *(text for _, answer in answers for text in answer.warnings)]
+                )
             ),
-            asked=failures[0].backend if failures else able[0].name,
+            asked=failures[0].backend if failures else outcomes[0][0].name,
             elsewhere={
-                name: (answer.instant, answer.window)
-                for name, answer in answered
-                if (answer.instant, answer.window) != (answers[0].instant, answers[0].window)
+                source.name: (answer.instant, answer.window)
+                for source, answer in answers
+                if (answer.instant, answer.window) != (first.instant, first.window)
             },
-            incomplete=bool(failures) or any(answer.incomplete for answer in answers),
+            incomplete=bool(failures) or any(answer.incomplete for _, answer in answers),
+            order=self._order,
         )
+        if gathered.incomplete:
+            self._observer.incomplete()
         if len(gathered.samples) < _SAMPLES_KEPT:
             self._kept[query] = gathered
         return gathered
 
-    async def _one(self, backend: Backend, query: TrafficQuery) -> Answer | BackendError:
-        """One source's outcome: a failing one must not cancel its siblings."""
-        start = time.perf_counter()
-        outcome, rows = "cancelled", 0
+    def _able(self, query: TrafficQuery) -> list[tuple[Source, TrafficQuery]]:
+        """The sources that can answer, each with what it is asked; :class:`Unsupported` when there is none."""
+        refusals: dict[str, str] = {}
+        able: list[tuple[Source, TrafficQuery]] = []
+        for source in self._sources:
+            asked = covered(query, source.terms)
+            if isinstance(asked, str):
+                refusals[source.name] = asked
+                self._observer.skipped(source.name, "coverage")
+            elif refusal := source.backend.refusal(asked):
+                refusals[source.name] = refusal
+            else:
+                able.append((source, asked))
+        if not able:
+            raise Unsupported("; ".join(f'source "{name}": {why}' for name, why in refusals.items()) or "no source is configured")
+        return able
+
+    async def _outcomes(self, query: TrafficQuery, able: Sequence[tuple[Source, TrafficQuery]]) -> list[tuple[Source, Outcome]]:
+        """What became of each source, in their order; those that were not needed in the end are left out."""
+        flights = {source.name: asyncio.ensure_future(self._asking[source.name].ask(asked)) for source, asked in able}
+        done: dict[str, Outcome] = {}
+        loop = asyncio.get_running_loop()
+        due = loop.time() + self._deadline
         try:
-            answer = await backend.answer(query)
-        except BackendForgot as error:
-            # Nothing is wrong with a source that does not reach so far back.
-            outcome = type(error).__name__
-            return error
-        except BackendError as error:
-            outcome = type(error).__name__
-            self._troubles[backend.name] = error.message
-            logger.warning("%s", error.message)
-            return error
-        else:
-            outcome, rows = "ok", len(answer.samples)
-            self._troubles.pop(backend.name, None)
-            return answer
+            while len(done) < len(flights) and not self._decided(query, able, done):
+                pending = {flight for name, flight in flights.items() if name not in done}
+                finished, _ = await asyncio.wait(pending, timeout=due - loop.time(), return_when=asyncio.FIRST_COMPLETED)
+                if not finished:
+                    break
+                done |= {name: flight.result() for name, flight in flights.items() if flight in finished}
+            late = [] if self._decided(query, able, done) else [name for name in flights if name not in done]
         finally:
-            seconds = time.perf_counter() - start
-            self._observer.asked(backend.name, outcome, seconds, rows)
-            if logger.isEnabledFor(QUESTIONS):
-                told = {"source": backend.name, "outcome": outcome, "latency": go_duration(seconds), "rows": rows}
-                logger.log(QUESTIONS, "asked a source", extra=fields(told))
+            for flight in flights.values():
+                flight.cancel()
+            await asyncio.gather(*flights.values(), return_exceptions=True)
+        for name in late:
+            told = f"did not answer within {self._deadline:g}s, in which all sources have to"
+            done[name] = self._asking[name].late(BackendTimeout(name, told))
+        for name in flights:
+            if name not in done:
+                self._observer.skipped(name, "decided")
+        return [(source, done[source.name]) for source, _ in able if source.name in done]
 
-
-def _first_of_each(answers: Sequence[Answer]) -> tuple[Sample, ...]:
-    if len(answers) == 1:
-        return answers[0].samples
-    chosen: dict[Hashable, Sample] = {}
-    for answer in answers:
-        for sample in answer.samples:
-            held = chosen.setdefault(sample.about, sample)
-            # A source that knows of connections alone has nothing to say of requests that another one counts.
-            if sample.counted and not held.counted:
-                chosen[sample.about] = sample
-    return tuple(chosen.values())
+    def _decided(self, query: TrafficQuery, able: Sequence[tuple[Source, TrafficQuery]], done: Mapping[str, Outcome]) -> bool:
+        """Whether the sources that are still under way cannot change the answer: it is about one object, and one before them told of it."""
+        if len(able) < 2 or query.edges or not query.name or len(query.kinds) != 1:
+            return False
+        kind = query.kinds[0]
+        asked = ResourceRef(kind, "" if kind in ("Namespace", "Node") else query.namespace, query.name)
+        for rank in sorted({self._order[source.name] for source, _ in able}):
+            names = [source.name for source, _ in able if self._order[source.name] == rank]
+            if any(name not in done for name in names):
+                return False
+            answers = [outcome for name in names if isinstance(outcome := done[name], Answer)]
+            if any(sample.counted and sample.resource == asked for answer in answers for sample in answer.samples):
+                return True
+        return False

@@ -54,7 +54,8 @@ def hide(samples: Collection[Sample], visible: Places) -> tuple[list[Sample], Pl
     """The samples with every peer that is not in a place of ``visible`` unknown, and the places of those.
 
     All unknown peers of a resource are one in each direction, together with those of whom nobody knows more: what one observer saw of one
-    peer and another of the next are different requests, so they are added whoever observed. The row is said to be of the best observer.
+    peer and another of the next are different requests, so they are added whoever observed. The row is said to be of the best observer,
+    and names no identities: those of peers are their names.
     """
     hidden: set[ResourceRef] = set()
     kept: list[Sample] = []
@@ -108,4 +109,6 @@ def _as_one(group: list[Sample]) -> Iterator[Sample]:
     """The samples as if one unknown peer had been seen by one observer."""
     natural = Side.CLIENT if group[0].direction is Direction.TO else Side.SERVER
     best = min(group, key=lambda sample: (sample.trust, sample.side is not natural, sample.source))
-    return (replace(sample, peer=UNKNOWN, side=best.side, trust=best.trust, source=best.source) for sample in group)
+    return (
+        replace(sample, peer=UNKNOWN, side=best.side, trust=best.trust, source=best.source, identities=None) for sample in group
+    )

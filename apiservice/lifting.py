@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 
 from apiservice.objects import ObjectView
 from metrics_api import ANY_WORKLOAD, Naming, ResourceRef, Sample, TrafficQuery, blurred, first_few, lift, type_of_kind
+from metrics_api.federation import not_added
+from metrics_api.sample import Covered
 
-__all__ = ["in_scope", "lifted", "lost_members", "lost_percentiles", "with_members"]
+__all__ = ["in_scope", "lifted", "lost_in_sums", "lost_members", "lost_percentiles", "with_members"]
 
+_NOWHERE: Mapping[str, Covered] = {}
 _ANY_PEER = ResourceRef("", "", "")
 _OWNED = frozenset({"Pod", "ReplicaSet", "ReplicationController"})
 """What may belong to another workload."""
@@ -33,9 +37,16 @@ def _services(query: TrafficQuery, view: ObjectView) -> tuple[str, ...]:
     return tuple(sorted({service.name for services in above for service in services}))
 
 
-def lifted(samples: Iterable[Sample], query: TrafficQuery, view: ObjectView) -> list[Sample]:
-    """The samples about what was asked for, with peers at the level that was asked for, as far as anybody knows."""
+def lifted(
+    samples: Iterable[Sample], query: TrafficQuery, view: ObjectView, elsewhere: Mapping[str, Covered] = _NOWHERE
+) -> tuple[list[Sample], tuple[str, ...]]:
+    """The samples about what was asked for, with peers at the level that was asked for, as far as anybody knows.
+
+    ``elsewhere`` is what the numbers of sources describe that tell of another window or instant than the others. Members that such a
+    source saw are not added to those of others, and sentences say so.
+    """
     level = query.peer_level
+    left_out: defaultdict[tuple[str, str], set[ResourceRef]] = defaultdict(set)
 
     @cache
     def resource_above(resource: ResourceRef) -> tuple[ResourceRef, ...]:
@@ -52,7 +63,14 @@ def lifted(samples: Iterable[Sample], query: TrafficQuery, view: ObjectView) -> 
             return peer
         return next(iter(view.above(peer, (ANY_WORKLOAD,))), peer)
 
-    return lift(samples, resource_above, peer_above)
+    def covered(source: str) -> Covered | None:
+        # Of several that were added up already, all describe the same.
+        return elsewhere.get(source.partition(",")[0])
+
+    whole = lift(
+        samples, resource_above, peer_above, covered, lambda kept, left: left_out[kept.source, left.source].add(kept.resource)
+    )
+    return whole, tuple(not_added(sources, about) for sources, about in left_out.items())
 
 
 def lost_members(samples: Iterable[Sample], query: TrafficQuery, view: ObjectView) -> tuple[str, ...]:
@@ -74,10 +92,23 @@ def lost_members(samples: Iterable[Sample], query: TrafficQuery, view: ObjectVie
 
 def lost_percentiles(parts: Iterable[Sample], wholes: Iterable[Sample]) -> tuple[str, ...]:
     """A sentence about objects that have no percentiles because a source gives those of their parts, and no histogram."""
-    lost = blurred(parts, wholes)
+    return _without(
+        "percentiles are not known where several workloads are added up, because a source gives", blurred(parts, wholes)
+    )
+
+
+def lost_in_sums(parts: Sequence[Sample], wholes: Iterable[Sample]) -> tuple[str, ...]:
+    """The same of objects whose numbers are the sum of what several sources say."""
+    if not any(part.share for part in parts):
+        return ()
+    told = [replace(part, share="") for part in parts]
+    return _without("percentiles are not known where several sources are added up, because a source gives", blurred(told, wholes))
+
+
+def _without(beginning: str, lost: Sequence[ResourceRef]) -> tuple[str, ...]:
     if not lost:
         return ()
-    why = "percentiles are not known where several workloads are added up, because a source gives those of each and no histogram"
+    why = f"{beginning} those of each and no histogram"
     return (Naming(f"{why}: {first_few(['/'.join(filter(None, ref[1:])) for ref in lost])}", lost, why),)
 
 

@@ -21,8 +21,11 @@ from apiservice.app import AppOptions, build_app
 from apiservice.authorization import Authorizer, SubjectAccessReviews
 from apiservice.certificates import ensure_serving_pair, service_names
 from apiservice.clock import SYSTEM_CLOCK
-from apiservice.doctor import FORMS, examine, render
+from apiservice.doctor import FORMS, render
+from apiservice.examination import examine
+from apiservice.examinations import Examinations
 from apiservice.fanout import Fanout
+from apiservice.federation import Federation, home_of
 from apiservice.health import PING, Check, Health
 from apiservice.identity.chain import DelegatedAuthenticator
 from apiservice.identity.rotation import TrustSource
@@ -40,13 +43,13 @@ from apiservice.question import parse_question
 from apiservice.server import LOOPBACK, background, forever, listening
 from apiservice.serving import ServingTLS
 from apiservice.settings import KubernetesSettings, MetricsSettings, ServerSettings, Settings, add_options, read_settings
+from apiservice.sources import Sources
 from apiservice.standalone import AllowAll, Everyone
 from apiservice.telemetry import Telemetry
-from apiservice.traffic import TrafficService
 from apiservice.tuning import tune
 from apiservice.visibility import AuthorizedPeers, PeerVisibility
 from backends.registry import configured
-from metrics_api import Backend, BadConfiguration, TrafficError
+from metrics_api import BadConfiguration, Source, TrafficError
 from metrics_api.diagnosis import Level
 from metrics_api.document import Node, Problems, parse_document
 
@@ -137,25 +140,26 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     add_options(parser)
 
 
-def _loaded(options: argparse.Namespace) -> tuple[Settings, list[Backend]]:
+def _loaded(options: argparse.Namespace) -> tuple[Settings, list[Source]]:
     flags = {name.replace("_", "-"): value for name, value in vars(options).items() if isinstance(value, str)}
     return load(options.config, flags, os.environ)
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    settings, backends = _loaded(options)
+    settings, sources = _loaded(options)
     # What is wrong with a source is printed; the log says the same once more, and is for those who ask for it.
     verbosity = settings.logging.verbosity
     with writing_log(sys.stderr, settings.logging.format, level_of(verbosity) if verbosity else logging.CRITICAL):
-        diagnoses = asyncio.run(examine(backends, settings.metrics.window))
-    print(render(diagnoses, settings.metrics.window, options.output))
-    return 1 if any(diagnosis.level is Level.PROBLEM for diagnosis in diagnoses) else 0
+        home = home_of(sources, settings.kubernetes.cluster_name, standalone=not settings.kubernetes.enabled)
+        examined = asyncio.run(examine(sources, settings.metrics.window, home))
+    print(render(examined, settings.metrics.window, options.output))
+    return 1 if any(each.level is Level.PROBLEM for each in examined) else 0
 
 
 def _serve(options: argparse.Namespace) -> int:
-    settings, backends = _loaded(options)
+    settings, sources = _loaded(options)
     with writing_log(sys.stderr, settings.logging.format, level_of(settings.logging.verbosity)):
-        _run(_serve_until_stopped(settings, backends))
+        _run(_serve_until_stopped(settings, sources))
     return 0
 
 
@@ -174,10 +178,10 @@ async def _show(port: int, *, simulate: bool) -> None:
     async with until_stopped(lifecycle), run_mesh(simulate=simulate) as mesh:
         problems = Problems()
         source = mesh.source("sidecars", "2s")
-        backends = configured(parse_document(json.dumps([source]), "demo", problems).items())
+        sources = configured(parse_document(json.dumps([source]), "demo", problems).items())
         problems.raise_if_any()
         settings = Settings(ServerSettings(insecure_port=port), KubernetesSettings(enabled=False), MetricsSettings(refresh=2), ())
-        async with serving(settings, backends, lifecycle, ShopObjects(mesh.shop)) as (url,), background([mesh.watch]):
+        async with serving(settings, sources, lifecycle, ShopObjects(mesh.shop)) as (url,), background([mesh.watch]):
             print("\n".join(mesh.describe()))
             print(f"\nServed at {url}. The first numbers come after some seconds, a full window after 30. Try:\n")
             print("\n".join(f"  {line}" for line in kubectl_lines(url)))
@@ -191,16 +195,21 @@ def _check(options: argparse.Namespace) -> int:
     return 0
 
 
-def load(file: str | None, flags: Mapping[str, str], environment: Mapping[str, str]) -> tuple[Settings, list[Backend]]:
+def load(file: str | None, flags: Mapping[str, str], environment: Mapping[str, str]) -> tuple[Settings, list[Source]]:
     """Settings and sources, from a file and what overrides it; :class:`BadConfiguration` lists every mistake."""
     problems = Problems()
     settings = read_settings(_text(file), file or "configuration", flags, environment, problems)
     entries = [*settings.backends, *_source_of_flags(flags, environment, problems)]
     if not entries:
         problems.add("backends", "no source is configured: list one, or give --prometheus-url")
-    backends = configured(entries)
+    sources = configured(entries)
+    for source in sources:
+        # Answers are of an instant that may be a refresh ago.
+        if source.offer.reach is not None and settings.metrics.refresh > source.offer.reach:
+            told = f'source "{source.name}" cannot be asked about more than {source.offer.reach}s ago: a longer one would ask it in vain'
+            problems.add("metrics.refresh", told)
     problems.raise_if_any()
-    return settings, backends
+    return settings, sources
 
 
 def _text(file: str | None) -> str:
@@ -247,10 +256,10 @@ def _run(main_task: Coroutine[Any, Any, None]) -> None:
         runner.run(main_task)
 
 
-async def _serve_until_stopped(settings: Settings, backends: Sequence[Backend]) -> None:
+async def _serve_until_stopped(settings: Settings, sources: Sequence[Source]) -> None:
     lifecycle = Lifecycle()
     ending = until_stopped(lifecycle, settings.server.shutdown_delay_duration, exit_on_second=True)
-    async with ending, serving(settings, backends, lifecycle) as urls:
+    async with ending, serving(settings, sources, lifecycle) as urls:
         for url in urls:
             logger.info("serving %s", url)
         await forever()
@@ -258,24 +267,25 @@ async def _serve_until_stopped(settings: Settings, backends: Sequence[Backend]) 
 
 @asynccontextmanager
 async def serving(
-    settings: Settings, backends: Sequence[Backend], lifecycle: Lifecycle, objects: Objects | None = None
+    settings: Settings, sources: Sequence[Source], lifecycle: Lifecycle, objects: Objects | None = None
 ) -> AsyncIterator[list[str]]:
     """The whole server, running; yields the URLs it is reached at. ``objects`` stand in for those of a cluster."""
     async with AsyncExitStack() as stack:
-        telemetry = Telemetry(VERSION, [backend.name for backend in backends])
-        telemetry.spending.follow(backends)
+        telemetry = Telemetry(VERSION, [source.name for source in sources])
+        telemetry.spending.follow([source.backend for source in sources])
         cluster = await stack.enter_async_context(_cluster(settings.kubernetes, settings.metrics.default_workload_kind, telemetry))
-        for backend in backends:
-            await stack.enter_async_context(backend)
-        fanout = Fanout(backends, telemetry.sources, settings.metrics.refresh, telemetry.sharing.samples)
-        traffic = TrafficService(fanout, objects or cluster.objects)
-        answers = Answers(traffic, settings.metrics.refresh, sharing=telemetry.sharing.answers)
+        for source in sources:
+            await stack.enter_async_context(source.backend)
+        federation = _federation(settings, sources, telemetry)
+        stack.push_async_callback(federation.close)
+        service = federation.service(objects or cluster.objects, StandaloneObjects(settings.metrics.default_workload_kind))
+        answers = Answers(service, settings.metrics.refresh, sharing=telemetry.sharing.answers)
         server = settings.server
         authorized = server.peer_visibility is PeerVisibility.AUTHORIZED
         peers = AuthorizedPeers(answers, cluster.authorizer, objects or cluster.objects) if authorized else None
         tls = ServingTLS(_serving_files(server), cluster.authorities, SYSTEM_CLOCK) if settings.kubernetes.enabled else None
         checks = [*cluster.checks, *([Check("serving-cert", tls.unusable)] if tls else [])]
-        sources = [Check(f"source-{backend.name}", partial(fanout.trouble, backend.name), required=False) for backend in backends]
+        troubles = [Check(f"source-{source.name}", partial(federation.trouble, source.name), required=False) for source in sources]
         app = build_app(
             service=peers or answers,
             parse=lambda info, query: parse_question(info, query, settings.metrics.window),
@@ -291,13 +301,14 @@ async def serving(
             ),
             health=Health(
                 healthz=(PING, *checks),
-                readyz=(PING, *checks, *sources, Check("shutdown", lifecycle.shutdown)),
+                readyz=(PING, *checks, *troubles, Check("shutdown", lifecycle.shutdown)),
                 observe=telemetry.checked,
             ),
             telemetry=telemetry,
             # Replicas that serve with one certificate take each other's continue tokens.
             pager=Pager(secret=tls.secret) if tls else None,
             peers=peers,
+            sources=Sources(Examinations(sources, settings.metrics.window), federation, federation.home),
         )
         app.on_response_prepare.append(lifecycle.say_goodbye)
         chores = list(cluster.chores)
@@ -314,6 +325,13 @@ async def serving(
             port = await stack.enter_async_context(socket)
             urls.append(f"https://{server.bind_address}:{port}")
         yield urls
+
+
+def _federation(settings: Settings, sources: Sequence[Source], telemetry: Telemetry) -> Federation:
+    metrics = settings.metrics
+    home = home_of(sources, settings.kubernetes.cluster_name, standalone=not settings.kubernetes.enabled)
+    told = telemetry.sources, metrics.refresh, telemetry.sharing.samples, metrics.deadline
+    return Federation(sources, home, lambda members: Fanout(members, *told))
 
 
 @asynccontextmanager

@@ -34,7 +34,7 @@ LIST_PARAMETERS: list[dict[str, Any]] = [
     _query("labelSelector", "Chooses objects by their labels. It filters the objects listed, not the requests counted."),
     _query(
         "fieldSelector",
-        "Chooses rows by fields. All lists know metadata.name, metadata.namespace, window and time; lists of edges and "
+        "Chooses rows by fields. All lists know metadata.name, metadata.namespace, cluster, window and time; lists of edges and "
         "trafficmetrics also edge.direction, edge.side, edge.resource.kind, edge.resource.name and edge.resource.namespace; "
         "trafficmetrics also resource.kind and resource.name; what splits traffic also backend.name and backend.apex.",
     ),

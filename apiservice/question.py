@@ -16,11 +16,11 @@ from multidict import MultiMapping
 from apiservice.hiding import Places
 from apiservice.identity.user import User
 from apiservice.requestinfo import RequestInfo
-from apiservice.rownames import is_custom_kind, row_named
+from apiservice.rowfields import CHOICES, EDGES, fields_of, name_in_path, parse_kind, parse_row_fields
+from apiservice.rownames import join_cluster, row_named, split_cluster
 from metrics_api import (
     ANY_WORKLOAD,
     EVERYTHING,
-    RESOURCE_TYPES,
     SPLIT_KINDS,
     WORKLOAD_KINDS,
     BadQuery,
@@ -31,7 +31,6 @@ from metrics_api import (
     NotFound,
     ResourceRef,
     Side,
-    TrafficMetrics,
     TrafficQuery,
     Window,
     parse_instant,
@@ -47,14 +46,6 @@ from metrics_api.resources import GROUP
 __all__ = ["TRAFFIC_METRICS", "Asker", "Question", "fields_of", "parse_question"]
 
 TRAFFIC_METRICS = "trafficmetrics"
-EDGES = "edges"
-
-_CHOICES = ("window", "time")
-"""Fields that choose what is measured; they say nothing about rows."""
-_OBJECT_FIELDS = ("metadata.name", "metadata.namespace", *_CHOICES)
-_EDGE_FIELDS = ("edge.direction", "edge.side", "edge.resource.kind", "edge.resource.name", "edge.resource.namespace")
-_RESOURCE_FIELDS = ("resource.kind", "resource.name")
-_SPLIT_FIELDS = ("backend.name", "backend.apex")
 _TRUE = frozenset({"true", "1", "t", "yes", ""})
 _FALSE = frozenset({"false", "0", "f", "no"})
 
@@ -75,6 +66,7 @@ class Question:
     ``kinds`` are the kinds of the rows. ``edges`` wants a row per peer. ``qualified`` rows are named ``deployment.web``.
     ``instant`` is the past one that is asked about, in Unix seconds; None for the latest. ``measures`` are wanted beside the five.
     ``visible`` are the places of peers that may be told of, None for all; ``asker`` is whose question it is until those are found out.
+    ``cluster`` is the one that a name names with an ``@``, empty for a name without: that of the server itself. None is any.
     """
 
     resource: str
@@ -93,13 +85,19 @@ class Question:
     measures: tuple[Measure, ...] = ()
     visible: Places | None = None
     asker: Asker | None = None
+    cluster: str | None = None
 
     def __str__(self) -> str:
         """What is asked, in a few words for the log."""
         edges = "edges of " if self.edges else ""
-        name = f" {self.name!r}" if self.name else ""
+        name = f" {self.full_name!r}" if self.name else ""
         then = f" at {timestamp(self.instant)}" if self.instant is not None else ""
         return f"{edges}{self.resource}{name} in {repr(self.namespace) if self.namespace else 'all namespaces'}{then}"
+
+    @property
+    def full_name(self) -> str:
+        """The name with the cluster it names, as the rows of that have it."""
+        return join_cluster(self.name, self.cluster or "")
 
     @property
     def split(self) -> bool:
@@ -131,7 +129,7 @@ class Question:
             window=self.window,
             instant=instant,
             namespace=self.namespace or self.fields.required("metadata.namespace") or "",
-            name=("" if self.qualified else self.name) or self.fields.required(named) or "",
+            name=("" if self.qualified else self.name) or split_cluster(self.fields.required(named) or "")[0],
             edges=self.edges,
             direction=Direction(direction) if direction and self.edges else None,
             side=Side(side) if side else None,
@@ -155,23 +153,29 @@ def parse_question(info: RequestInfo, query: Mapping[str, str], window: Window, 
     parameter, :class:`metrics_api.errors.NotFound` for a row name that no row can have.
     """
     qualified = info.resource == TRAFFIC_METRICS
-    fields = _fields(query.get("fieldSelector", ""), info, qualified=qualified)
+    fields = parse_row_fields(query.get("fieldSelector", ""), info, qualified=qualified)
     labels = LabelSelector.parse(query.get("labelSelector", ""))
     what = _What(
         _window(query, fields, window),
         _instant(query, fields, clock()),
         (*parse_percentiles(_all_of(query, "percentiles")), *parse_stats(_all_of(query, "stats"))),
     )
-    fields = FieldSelector(tuple(term for term in fields.terms if term.field not in _CHOICES))
+    fields = FieldSelector(tuple(term for term in fields.terms if term.field not in CHOICES))
     if qualified:
         return _qualified(info, query, fields, labels, what)
-    name = _name_in_path(info)
+    name = name_in_path(info)
     # ".../namespaces/shop/edges" reads to Kubernetes as "list edges in namespace shop": the edges of that namespace.
     of_namespace = info.resource == EDGES
     plural, name = ("namespaces", info.namespace) if of_namespace else (info.resource, name)
     row = type_of_plural(plural)
     if row is None:
         raise NotFound(f"{plural}.{GROUP}", name)
+    if row.namespaced:
+        _check_namespace(info)
+    cluster = _cluster(name, fields)
+    if of_namespace:
+        # A list, of a namespace that is the same one in every cluster.
+        cluster = cluster or None
     edges = of_namespace or info.subresource == EDGES
     peer_kind, fields = _level(query.get("edgeKind", ""), fields)
     return Question(
@@ -181,13 +185,14 @@ def parse_question(info: RequestInfo, query: Mapping[str, str], window: Window, 
         instant=what.instant,
         measures=what.measures,
         namespace=info.namespace if row.namespaced else "",
-        name=name,
+        name=split_cluster(name)[0],
         single=bool(name) and not edges and row.kind not in SPLIT_KINDS,
         edges=edges,
         peer_kind=peer_kind,
         include_idle=_boolean("includeIdle", query.get("includeIdle", "false")),
         labels=labels,
         fields=fields,
+        cluster=cluster,
     )
 
 
@@ -201,11 +206,13 @@ class _What(NamedTuple):
 
 def _qualified(info: RequestInfo, query: Mapping[str, str], fields: FieldSelector, labels: LabelSelector, what: _What) -> Question:
     """A question to ``trafficmetrics``, whose rows are named ``deployment.web`` and ``deployment.web.to.deployment.api``."""
-    name = _name_in_path(info)
+    _check_namespace(info)
+    name = name_in_path(info)
+    cluster = _cluster(name, fields)
     edges = fields.mentions("edge.") and not _is_total(fields)
     kinds = _kinds(fields)
     peer_kind, fields = _level(query.get("edgeKind", ""), fields)
-    row = row_named(name or fields.required("metadata.name") or "")
+    row = row_named(split_cluster(name or fields.required("metadata.name") or "")[0])
     if row is None and name:
         # kubectl asks so when it takes the names of another resource's rows for names of this one.
         told = f'{TRAFFIC_METRICS}.{GROUP} "{name}" not found: names here begin with a kind, such as deployment.{name}'
@@ -232,7 +239,7 @@ def _qualified(info: RequestInfo, query: Mapping[str, str], fields: FieldSelecto
         instant=what.instant,
         measures=what.measures,
         namespace=info.namespace,
-        name=name,
+        name=split_cluster(name)[0],
         single=bool(name),
         edges=edges,
         qualified=True,
@@ -240,51 +247,21 @@ def _qualified(info: RequestInfo, query: Mapping[str, str], fields: FieldSelecto
         include_idle=_boolean("includeIdle", query.get("includeIdle", "false")),
         labels=labels,
         fields=fields,
+        cluster=cluster,
     )
 
 
-def fields_of(row: TrafficMetrics) -> dict[str, str]:
-    """The fields of a row that field selectors compare."""
-    backend = {} if row.backend is None else {"backend.name": row.backend.name, "backend.apex": row.backend.apex}
-    return {
-        **backend,
-        "metadata.name": row.name,
-        "metadata.namespace": row.namespace,
-        "resource.kind": row.resource.kind,
-        "resource.name": row.resource.name,
-        "edge.direction": row.edge.direction.value,
-        "edge.side": row.edge.side.value,
-        "edge.resource.kind": row.edge.peer.kind,
-        "edge.resource.name": row.edge.peer.name,
-        "edge.resource.namespace": row.edge.peer.namespace,
-    }
+def _cluster(name: str, fields: FieldSelector) -> str | None:
+    """The cluster that the name asked for names; empty for a name without one, None where no name is asked for."""
+    asked = name or fields.required("metadata.name")
+    return split_cluster(asked)[1] if asked else None
 
 
-def _fields(text: str, info: RequestInfo, *, qualified: bool) -> FieldSelector:
-    """The field selector, with kinds spelt as Kubernetes spells them."""
-    known = [*_OBJECT_FIELDS]
-    if qualified:
-        known += _RESOURCE_FIELDS
-    if qualified or EDGES in (info.resource, info.subresource):
-        known += _EDGE_FIELDS
-    served = type_of_plural(info.resource)
-    if served is not None and served.kind in SPLIT_KINDS:
-        known += _SPLIT_FIELDS
-    selector = FieldSelector.parse(text, known)
-    terms = []
-    for term in selector.terms:
-        value = term.value
-        if term.field.endswith(".kind") and value:
-            value = _kind(value, term.field)
-        if term.field == "edge.direction" and value not in (Direction.TO, Direction.FROM):
-            raise BadQuery(f'edge.direction is "to" or "from", not "{value}"')
-        if term.field == "edge.side" and value not in (Side.CLIENT, Side.SERVER):
-            raise BadQuery(f'edge.side is "client" or "server", not "{value}"')
-        terms.append(FieldTerm(term.field, value, term.equal))
-    name = selector.required("metadata.name")
-    if _name_in_path(info) not in ("", name or _name_in_path(info)):
-        raise BadQuery("fieldSelector metadata.name doesn't match requested name")
-    return FieldSelector(tuple(terms))
+def _check_namespace(info: RequestInfo) -> None:
+    """A namespace has one name in all clusters; what is asked of it chooses among them."""
+    namespace, cluster = split_cluster(info.namespace)
+    if cluster:
+        raise BadQuery(f'a namespace has no cluster in its name: ask in "{namespace}" with the field selector cluster={cluster}')
 
 
 def _window(query: Mapping[str, str], fields: FieldSelector, default: Window) -> Window:
@@ -334,18 +311,6 @@ def _kinds(fields: FieldSelector) -> tuple[str, ...]:
     return tuple(kind for kind in (*WORKLOAD_KINDS, ANY_WORKLOAD) if kind not in refused)
 
 
-def _kind(text: str, field: str, also: str = "") -> str:
-    row = type_of_kind(text) or type_of_plural(text.lower())
-    if row is None and field != "edgeKind" and is_custom_kind(text):
-        # Which custom controllers there are is for Kubernetes to say.
-        return text
-    if row is None:
-        known = f"{also}{', '.join(row.kind for row in RESOURCE_TYPES)}"
-        custom = "" if field == "edgeKind" else ", and the kinds of custom controllers, spelt as Kubernetes has them (Rollout)"
-        raise BadQuery(f'{field}: "{text}" is not a kind; known are {known}{custom}')
-    return row.kind
-
-
 def _level(text: str, fields: FieldSelector) -> tuple[str, FieldSelector]:
     """The level peers are wanted at, and what must hold for them.
 
@@ -354,7 +319,7 @@ def _level(text: str, fields: FieldSelector) -> tuple[str, FieldSelector]:
     """
     if text == "workloads":
         return ANY_WORKLOAD, fields
-    kind = _kind(text, "edgeKind", "workloads, ") if text else fields.required("edge.resource.kind") or ""
+    kind = parse_kind(text, "edgeKind", "workloads, ") if text else fields.required("edge.resource.kind") or ""
     if kind in SPLIT_KINDS:
         raise BadQuery(f"nobody exchanges traffic with a {kind}, which divides it among Services: ask for services")
     if kind and type_of_kind(kind) is None:
@@ -371,8 +336,3 @@ def _boolean(name: str, text: str) -> bool:
     if word in _FALSE:
         return False
     raise BadQuery(f'{name} is "true" or "false", not "{text}"')
-
-
-def _name_in_path(info: RequestInfo) -> str:
-    """The name the path gives; that of a list is one its field selector asks for."""
-    return info.name if info.verb == "get" else ""

@@ -80,7 +80,12 @@ def include_object(query: Mapping[str, str]) -> str:
 
 def mark_incomplete(rows: Sequence[TrafficMetrics]) -> tuple[TrafficMetrics, ...]:
     """The rows, each annotated as possibly incomplete."""
-    return tuple(replace(row, annotations={**row.annotations, INCOMPLETE: "true"}) for row in rows)
+    # Most rows share what they are annotated with.
+    marked: dict[int, Mapping[str, str]] = {}
+    for row in rows:
+        if id(row.annotations) not in marked:
+            marked[id(row.annotations)] = {**row.annotations, INCOMPLETE: "true"}
+    return tuple(replace(row, annotations=marked[id(row.annotations)]) for row in rows)
 
 
 def represent_object(row: TrafficMetrics, style: Style) -> Iterator[bytes]:

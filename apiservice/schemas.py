@@ -43,7 +43,9 @@ def schemas(kinds: Iterable[str]) -> dict[str, Any]:
                 "resource": _field("ObjectReference", "The resource the numbers are about."),
                 "edge": _field("Edge", "With whom the requests were exchanged, in which direction, and who observed them."),
                 "backend": _field(
-                    "Backend", "Of what splits traffic, the backend the numbers are about; absent for all other resources."
+                    "Backend",
+                    "Of what splits traffic, the backend the numbers are about, and of a Service what part of split traffic it got, where "
+                    "a source knows; absent otherwise.",
                 ),
                 "timestamp": _string(
                     "The instant the numbers describe, the end of the window; one instant for a whole answer.", format="date-time"
@@ -52,7 +54,8 @@ def schemas(kinds: Iterable[str]) -> dict[str, Any]:
                 "metrics": _array(
                     "Metric",
                     "Always five, in this order: p99_response_latency, p90_response_latency, p50_response_latency, success_count, "
-                    "failure_count. After them come the percentiles and statistics that were asked for.",
+                    "failure_count. After them come the percentiles and statistics that were asked for, and then percentiles that a source "
+                    "has although nobody asked for them.",
                 ),
             },
             required=["resource", "edge", "timestamp", "window", "metrics"],
@@ -124,7 +127,13 @@ def schemas(kinds: Iterable[str]) -> dict[str, Any]:
                 "name": _string("Name of the resource; in trafficmetrics, kind and name such as deployment.web."),
                 "namespace": _string("Namespace of the resource; absent for resources that have none."),
                 "labels": _map("Labels of the Kubernetes object, which label selectors choose by."),
-                "annotations": _map("metrics.smi-spec.io/incomplete is set when a source failed and values may be missing."),
+                "annotations": _map(
+                    f"Where the numbers come from, and what is to be known of them. {GROUP}/source is the configured source, "
+                    f"{GROUP}/dialect what it was understood in, {GROUP}/effective-window the stretch of time the numbers really cover, "
+                    f"{GROUP}/staleness how long before the instant that was asked about it ended; {GROUP}/cluster the cluster, where it "
+                    f"has a name. Edges have {GROUP}/client-identity and {GROUP}/server-identity, or {GROUP}/no-identity and why, where "
+                    f'a source knows them. {GROUP}/incomplete is "true" when a source failed and values may be missing.'
+                ),
                 "resourceVersion": _string("The instant of the answer in Unix seconds; comparable between servers."),
                 "creationTimestamp": {
                     **_string("Not set: rows are computed when they are asked for.", format="date-time"),

@@ -17,6 +17,7 @@ from apiservice.logs import LARGEST_VERBOSITY
 from apiservice.visibility import LARGEST_REFRESH, PeerVisibility
 from metrics_api import WORKLOAD_KINDS, LatencyUnit, Window, parse_duration
 from metrics_api.document import Node, Problems, parse_document
+from metrics_api.source import parse_cluster
 
 __all__ = [
     "OPTIONS",
@@ -63,6 +64,7 @@ class ServerSettings:
 class KubernetesSettings:
     """The cluster whose objects are shown and whose users ask.
 
+    ``cluster_name`` is what it is called where there are several; sources that name no cluster tell of this one.
     ``enabled`` false is standalone: no cluster. An empty ``kubeconfig`` is in-cluster; the two others default to it. The rest
     overrides what the cluster says in ConfigMap ``kube-system/extension-apiserver-authentication``.
     """
@@ -76,6 +78,7 @@ class KubernetesSettings:
     requestheader_allowed_names: tuple[str, ...] | None = None
     authentication_skip_lookup: bool = False
     authentication_tolerate_lookup_failure: bool = False
+    cluster_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +87,14 @@ class MetricsSettings:
 
     ``window`` is the default one. ``latency_unit`` is the unit latencies are sent in. ``default_workload_kind`` is, standalone,
     the kind of a workload of which a source gives the name alone. ``refresh`` is seconds: answers are as of multiples of it, and
-    identical questions are asked once in it.
+    identical questions are asked once in it. ``deadline`` is the seconds that all sources have for one answer.
     """
 
     window: Window = Window(30)
     latency_unit: LatencyUnit = LatencyUnit.SECONDS
     default_workload_kind: str = "Deployment"
     refresh: int = 5
+    deadline: int = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +154,12 @@ OPTIONS: tuple[Option, ...] = (
     Option("kubernetes", "requestheaderAllowedNames", "comma-separated common names the front proxy may have; empty is any"),
     Option("kubernetes", "authenticationSkipLookup", "true: do not read the cluster's authentication configuration"),
     Option("kubernetes", "authenticationTolerateLookupFailure", "true: start even if it cannot be read"),
+    Option("kubernetes", "clusterName", "what this cluster is called, where sources tell of several"),
     Option("metrics", "window", "window of an answer when the request names none"),
     Option("metrics", "latencyUnit", "seconds, or ms for clients written against older servers"),
     Option("metrics", "defaultWorkloadKind", "standalone: kind of a workload known by name alone"),
     Option("metrics", "refresh", "answers are as of multiples of this"),
+    Option("metrics", "deadline", "time that all sources together have for one answer"),
     Option("logging", "format", "text, or json", flag="logging-format"),
     Option("logging", "verbosity", "0 for what an operator must know, 3 for every request, up to 10", flag="v"),
 )
@@ -263,6 +269,7 @@ def _kubernetes(node: Node) -> KubernetesSettings:
         else tuple(filter(None, _text(entries, "requestheaderAllowedNames", "").split(","))),
         authentication_skip_lookup=_boolean(entries, "authenticationSkipLookup", default=False),
         authentication_tolerate_lookup_failure=_boolean(entries, "authenticationTolerateLookupFailure", default=False),
+        cluster_name=entries["clusterName"].read(parse_cluster, "") if "clusterName" in entries else "",
     )
 
 
@@ -277,6 +284,7 @@ def _metrics(node: Node) -> MetricsSettings:
         else default.latency_unit,
         default_workload_kind=kind.choice(WORKLOAD_KINDS, "Deployment") if kind is not None else default.default_workload_kind,
         refresh=entries["refresh"].read(_seconds, default.refresh) if "refresh" in entries else default.refresh,
+        deadline=entries["deadline"].read(_deadline, default.deadline) if "deadline" in entries else default.deadline,
     )
 
 
@@ -333,4 +341,12 @@ def _seconds(text: str) -> int:
     if seconds.denominator != 1 or not 1 <= seconds <= 300:
         # A version is an instant, and clients may go on from one for five minutes.
         raise ValueError(f'"{text}" must be in whole seconds, from 1s to 5m')
+    return int(seconds)
+
+
+def _deadline(text: str) -> int:
+    seconds = parse_duration(text)
+    if seconds.denominator != 1 or not 1 <= seconds <= 55:
+        # kube-apiserver gives up on an extension API server after a minute.
+        raise ValueError(f'"{text}" must be in whole seconds, from 1s to 55s')
     return int(seconds)

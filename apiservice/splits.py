@@ -51,12 +51,12 @@ class _Seen:
     hidden: Places = frozenset()
 
 
-async def answer_split(question: Question, instant: int, ask: Ask, view: ObjectView) -> Result:
+async def answer_split(question: Question, instant: int, ask: Ask, view: ObjectView, cluster: str = "") -> Result:
     """The rows of a question about objects that split traffic, as of ``instant`` in Unix seconds: as many as they have backends.
 
     A backend of which nothing was observed has a row without numbers, because the split exists; an edge has a row where there was one.
     Raises :class:`metrics_api.errors.NotFound` for a name nothing has, :class:`metrics_api.errors.Unsupported` where nobody can tell of
-    such objects or of their backends, and the errors of ``ask``.
+    such objects or of their backends, and the errors of ``ask``. ``cluster`` is the name of the one whose objects they are.
     """
     (kind,) = question.kinds
     splits = sorted(view.splits(kind, question.namespace, question.name), key=lambda split: split.ref)
@@ -64,7 +64,7 @@ async def answer_split(question: Question, instant: int, ask: Ask, view: ObjectV
         raise NotFound(f"{question.resource}.{GROUP}", question.name)
     warnings = _left_out(question, splits, view)
     seen = await _seen(question, instant, splits, ask)
-    rows = [row for split in splits for row in _rows(question, split, seen, view)]
+    rows = [row for split in splits for row in _rows(question, instant, split, seen, view, cluster)]
     told = discreet((*seen.gathered.warnings, *view.warnings, *warnings, *seen.warnings), question.visible, question.home)
     return Result(
         rows=tuple(row for row in rows if question.labels.matches(row.labels) and question.fields.matches(fields_of(row))),
@@ -172,17 +172,28 @@ def _of_services(question: Question, elsewhere: Sequence[str]) -> tuple[str, ...
     )
 
 
-def _rows(question: Question, split: Split, seen: _Seen, view: ObjectView) -> Iterable[TrafficMetrics]:
-    """The rows of one split, in the order of its backends."""
+def _rows(question: Question, asked: int, split: Split, seen: _Seen, view: ObjectView, cluster: str) -> Iterable[TrafficMetrics]:
+    """The rows of one split, in the order of its backends, as answer to what was ``asked`` of that instant."""
     labels = view.labels(split.ref) or {}
-    instant, window, measures = seen.gathered.instant, seen.gathered.window, question.measures
+    gathered, measures = seen.gathered, question.measures
+    instant, window = gathered.instant, gathered.window
     for backend in split.backends:
         service = _service(backend)
         about = SplitBackend(split.apex, _shown(service, split.ref), backend.weight)
         samples = [replace(sample, resource=split.ref) for sample in seen.samples.get((split.ref, service), ())]
-        rows = normalise(samples, instant, window, lambda _: labels, measures=measures, elsewhere=seen.gathered.elsewhere)
+        rows = normalise(
+            samples,
+            instant,
+            window,
+            lambda _: labels,
+            measures=measures,
+            elsewhere=gathered.elsewhere,
+            asked=asked,
+            cluster=cluster,
+        )
         if not rows and not question.edges:
-            rows = [replace(idle(split.ref, instant, window, labels, measures=measures), edge=Edge(side=Side.CLIENT))]
+            of = idle(split.ref, instant, window, labels, measures=measures, cluster=cluster)
+            rows = [replace(of, edge=Edge(side=Side.CLIENT))]
         for row in rows:
             yield replace(row, backend=about)
 

@@ -9,10 +9,11 @@ from functools import partial
 from apiservice.called import named
 from apiservice.fanout import Fanout, Gathered
 from apiservice.hiding import Places, discreet, hide
-from apiservice.lifting import in_scope, lifted, lost_members, lost_percentiles, with_members
+from apiservice.lifting import in_scope, lifted, lost_in_sums, lost_members, lost_percentiles, with_members
 from apiservice.objects import Objects, ObjectView, ThenView
 from apiservice.question import Question, fields_of
 from apiservice.result import Result
+from apiservice.rownames import join_cluster
 from apiservice.splits import answer_split
 from metrics_api import (
     ANY_WORKLOAD,
@@ -39,6 +40,7 @@ from metrics_api import (
     timestamp,
     type_of_kind,
 )
+from metrics_api.federation import settled
 from metrics_api.resources import GROUP
 
 __all__ = ["TrafficService"]
@@ -48,11 +50,13 @@ _INCOMPLETE = (ANY_WORKLOAD, JOINED_SERVICE, CALLED_HOST)
 
 
 class TrafficService:
-    """Answers questions."""
+    """Answers questions about one cluster, called ``cluster``; rows of one that is not ``home`` say so in their names."""
 
-    def __init__(self, fanout: Fanout, objects: Objects) -> None:
+    def __init__(self, fanout: Fanout, objects: Objects, cluster: str = "", *, home: bool = True) -> None:
         self._fanout = fanout
         self._objects = objects
+        self._cluster = cluster
+        self._home = home
 
     async def answer(self, question: Question, instant: int) -> Result:
         """The rows of a question as of ``instant``, in Unix seconds. Raises the errors of :mod:`metrics_api.errors`."""
@@ -61,8 +65,11 @@ class TrafficService:
         if question.instant is not None:
             view = ThenView(view)
         if question.split:
-            return await answer_split(question, instant, partial(self._seen, question), view)
-        _check_kinds(question, view)
+            return await answer_split(question, instant, partial(self._seen, question), view, self._cluster)
+        if self._home:
+            _check_kinds(question, view)
+        else:
+            _check_kinds_abroad(question)
         gathered, naming = await self._found(query, view)
         then: tuple[str, ...] = ()
         if question.instant is not None and (gathered.samples or not naming):
@@ -75,7 +82,8 @@ class TrafficService:
             seen = samples
             samples, hidden = await aside(len(seen), partial(hide, seen, question.visible))
             naming = (*naming, *told(await aside(len(seen), partial(lost_percentiles, seen, samples))))
-        rows = await aside(len(samples), partial(_rows, question, query, samples, gathered, view))
+        suffix = "" if self._home else join_cluster("", self._cluster)
+        rows = await aside(len(samples), partial(_rows, question, query, samples, gathered, view, self._cluster, suffix))
         if question.edges and question.name and not rows:
             await self._require(question, view, gathered)
         warnings = [*gathered.warnings, *told(view.warnings), *naming, *then]
@@ -83,7 +91,7 @@ class TrafficService:
             warnings += _check_labels(rows, view)
         rows = await aside(len(rows), partial(_selected, question, rows))
         if question.single:
-            rows = [row for row in rows if row.name == question.name]
+            rows = [row for row in rows if row.name == question.full_name]
             if not rows:
                 raise _missing(question, view, gathered, (*naming, *then))
         return Result(
@@ -124,10 +132,13 @@ class TrafficService:
         gathered = await self._fanout.gather(asked)
         samples, naming = await self._named(gathered.samples, query, view)
         if not asked.members and not asked.peer_members:
-            return replace(gathered, samples=tuple(samples)), naming
+            together, sums = await aside(len(samples), partial(_together, gathered, samples))
+            return together, (*naming, *sums)
         lost = await aside(len(samples), partial(lost_members, samples, query, view))
-        whole = await aside(len(samples), partial(lifted, samples, query, view))
-        return replace(gathered, samples=tuple(whole)), (*naming, *lost, *lost_percentiles(samples, whole))
+        whole, apart = await aside(len(samples), partial(lifted, samples, query, view, gathered.elsewhere))
+        together, sums = await aside(len(whole), partial(_together, gathered, whole))
+        together = replace(together, incomplete=together.incomplete or bool(apart))
+        return together, (*naming, *lost, *lost_percentiles(samples, whole), *apart, *sums)
 
     async def _require(self, question: Question, view: ObjectView, gathered: Gathered) -> None:
         """An object without edges has an empty list of them; NotFound is for one that does not exist."""
@@ -151,8 +162,23 @@ class TrafficService:
         return best_observers(found), (*naming.warnings, *told) if bare else ()
 
 
+def _together(gathered: Gathered, samples: Sequence[Sample]) -> tuple[Gathered, tuple[str, ...]]:
+    """What was gathered, as ``samples``, those of disjoint sources added up; and what is to be known of the sums."""
+    found = settled(samples, gathered.order, (gathered.instant, gathered.window), gathered.elsewhere)
+    told = (*found.warnings, *lost_in_sums(samples, found.samples))
+    return replace(
+        gathered, samples=found.samples, elsewhere=found.elsewhere, incomplete=gathered.incomplete or bool(found.warnings)
+    ), told
+
+
 def _rows(
-    question: Question, query: TrafficQuery, samples: list[Sample], gathered: Gathered, view: ObjectView
+    question: Question,
+    query: TrafficQuery,
+    samples: list[Sample],
+    gathered: Gathered,
+    view: ObjectView,
+    cluster: str,
+    suffix: str,
 ) -> list[TrafficMetrics]:
     """Rows for what was observed and exists; for what exists unobserved, when it is asked for by name or ``includeIdle``."""
 
@@ -162,13 +188,23 @@ def _rows(
     kept = [sample for sample in samples if view.exists(sample.resource) is not False]
     qualified, measures = question.qualified, question.measures
     rows = normalise(
-        kept, gathered.instant, gathered.window, labels, qualified=qualified, measures=measures, elsewhere=gathered.elsewhere
+        kept,
+        gathered.instant,
+        gathered.window,
+        labels,
+        qualified=qualified,
+        measures=measures,
+        elsewhere=gathered.elsewhere,
+        asked=query.instant,
+        cluster=cluster,
+        suffix=suffix,
     )
     if question.edges or not (question.single or question.include_idle):
         return rows
     observed = {row.resource for row in rows}
+    of = partial(idle, qualified=qualified, measures=measures, cluster=cluster, suffix=suffix)
     rows += [
-        idle(resource, gathered.instant, gathered.window, labels(resource), qualified=qualified, measures=measures)
+        of(resource, gathered.instant, gathered.window, labels(resource))
         for resource in view.refs()
         if resource not in observed and in_scope(resource, query)
     ]
@@ -195,6 +231,14 @@ def _check_kinds(question: Question, view: ObjectView) -> None:
             raise BadQuery(f'{field}: "{kind}" is not a kind; known are {", ".join(known)}')
 
 
+def _check_kinds_abroad(question: Question) -> None:
+    """The objects of custom controllers are known at home alone."""
+    peer = question.fields.required("edge.resource.kind") or ANY_WORKLOAD
+    for kind in (*question.kinds, peer):
+        if type_of_kind(kind) is None and kind != ANY_WORKLOAD:
+            raise Unsupported(f"what is a {kind} is known of the cluster of this server alone")
+
+
 def _missing(question: Question, view: ObjectView, gathered: Gathered, then: Sequence[str] = ()) -> TrafficError:
     """Nothing of that name; unless not everybody could be asked, which is no statement about existence.
 
@@ -206,8 +250,8 @@ def _missing(question: Question, view: ObjectView, gathered: Gathered, then: Seq
     if view.warnings and view.exists(resource) is None:
         return BackendUnavailable("kubernetes", "; ".join(view.warnings))
     resource_name = f"{question.resource}.{GROUP}"
-    told = "; ".join([f'{resource_name} "{question.name}" not found', *then])
-    return NotFound(resource_name, question.name, told)
+    told = "; ".join([f'{resource_name} "{question.full_name}" not found', *then])
+    return NotFound(resource_name, question.full_name, told)
 
 
 def _beyond_knowing(gathered: Gathered, namespace: str) -> tuple[str, ...]:

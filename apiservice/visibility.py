@@ -24,8 +24,9 @@ from apiservice.objects import Objects, ObjectView
 from apiservice.question import TRAFFIC_METRICS, Asker, Question
 from apiservice.requestinfo import RequestInfo
 from apiservice.result import Result
-from metrics_api import BackendUnavailable, Expired, ResourceRef, together, type_of_kind
-from metrics_api.resources import GROUP, VERSION
+from apiservice.rownames import join_cluster
+from metrics_api import BackendUnavailable, Expired, ResourceRef, TrafficMetrics, called_service, together, type_of_kind
+from metrics_api.resources import GROUP, VERSION, host
 
 __all__ = ["LARGEST_REFRESH", "AuthorizedPeers", "EveryPeer", "PeerPolicy", "PeerVisibility"]
 
@@ -153,7 +154,7 @@ class AuthorizedPeers:
             return
         named = {place_of(row.edge.peer, home_of(row.resource)) for row in result.rows if row.edge.peer != row.resource}
         places = frozenset(place for place in named if place is not None)
-        if await self._allowed(question.asker, places) != places:
+        if any(map(_names_host_abroad, result.rows)) or await self._allowed(question.asker, places) != places:
             raise _changed()
 
     def _note(self, question: Question, instant: int | None, visible: Places | None, hidden: Places) -> None:
@@ -196,7 +197,12 @@ class AuthorizedPeers:
         if None in known.values():
             # Nobody knows which namespaces there are.
             return False
-        return await self._may_list_all(asker, sorted(word for word, exists in known.items() if exists))
+        namespaces = {word for word, exists in known.items() if exists}
+        called = called_service(host(name))
+        if called is not None and called[1]:
+            # By its form it has the name of a namespace in it, which may be there in another cluster alone.
+            namespaces.add(called[0].namespace)
+        return await self._may_list_all(asker, sorted(namespaces))
 
     async def _may_list_all(self, asker: Asker, namespaces: Collection[str]) -> bool:
         return all(await together(*(self._may_list(asker.user, asker.resource, namespace) for namespace in namespaces)))
@@ -227,6 +233,12 @@ def _reviewed(question: Question, info: RequestInfo) -> str:
         return info.resource
     level = type_of_kind(question.peer_kind)
     return level.plural if level is not None and level.namespaced else TRAFFIC_METRICS
+
+
+def _names_host_abroad(row: TrafficMetrics) -> bool:
+    """Whether a row of another cluster names a host. Which namespaces that has is not known, so no review tells who may know."""
+    place = place_of(row.edge.peer, home_of(row.resource))
+    return place is not None and not place.kind and bool(row.cluster) and row.name.endswith(join_cluster("", row.cluster))
 
 
 def _changed() -> Expired:

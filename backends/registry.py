@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from importlib.util import find_spec
 
-from metrics_api import Backend
+from backends.terms import KEYS, read_terms
+from metrics_api import Backend, Source
 from metrics_api.document import Node
 
 __all__ = ["TYPES", "configured"]
@@ -70,16 +72,27 @@ def _promql(node: Node, name: str) -> Backend | None:
     )
 
 
-TYPES: dict[str, Maker] = {"prometheus": _prometheus, "scrape": _scrape, "cloudwatch": _cloudwatch}
+def _linkerd(node: Node, name: str) -> Backend | None:
+    if find_spec("grpc") is None or find_spec("google") is None or find_spec("google.protobuf") is None:
+        node.problem('sources of type "linkerd" need gRPC: pip install "trafficmetrics[linkerd]"')
+        return None
+    from backends.linkerd import LinkerdBackend, read_settings  # noqa: PLC0415 loaded when configured
+
+    settings = read_settings(node, name)
+    return None if settings is None else LinkerdBackend(settings)
 
 
-def configured(entries: Iterable[Node]) -> list[Backend]:
+TYPES: dict[str, Maker] = {"prometheus": _prometheus, "scrape": _scrape, "cloudwatch": _cloudwatch, "linkerd": _linkerd}
+
+
+def configured(entries: Iterable[Node]) -> list[Source]:
     """The sources of the ``backends`` list, not yet opened. Mistakes go to the problems of the nodes, all of them."""
-    backends: list[Backend] = []
+    sources: list[Source] = []
     names: set[str] = set()
     for node in entries:
-        # Each source knows its own keys; the two that every entry has are read here.
+        # Each source knows its own keys; those that every entry has are read here.
         common = node.mapping()
+        terms = read_terms(common)
         for key in ("name", "type"):
             if key not in common:
                 node.problem(f'"{key}" is missing')
@@ -90,10 +103,13 @@ def configured(entries: Iterable[Node]) -> list[Backend]:
             common["name"].problem(
                 f'"{name}" is the name of another source; each needs its own' if name else "a source needs a name"
             )
+        if "," in name:
+            # Where several add up to one number it is told with the names of all, and commas between them.
+            common["name"].problem(f'"{name}" has a comma in it, which stands between the names of several sources')
         names.add(name)
         kind = common["type"].choice(TYPES, "")
         if kind:
-            backend = TYPES[kind](node, name)
+            backend = TYPES[kind](replace(node, read_before=KEYS), name)
             if backend is not None:
-                backends.append(backend)
-    return backends
+                sources.append(Source(backend, terms, kind))
+    return sources

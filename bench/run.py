@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from answers import compare
 from clients import crowd
 from cloudwatch import read_aws
+from federation import federate
 from fleet import Fleet
 from history import look_back
 from inventory import keep_up
@@ -25,7 +26,12 @@ from scaling import scale
 from stores import Store, prometheus
 from watching import watch_many
 
-_WITH_STORE: dict[str, Callable[..., None]] = {"answers": compare, "clients": crowd, "memory": answer_meanwhile}
+_WITH_STORE: dict[str, Callable[..., None]] = {
+    "answers": compare,
+    "clients": crowd,
+    "memory": answer_meanwhile,
+    "federation": federate,
+}
 _ALONE: dict[str, Callable[..., None]] = {
     "lists": list_many,
     "watching": watch_many,

@@ -91,7 +91,7 @@ async def _cost(edges: int) -> _Cost:
 
     PrometheusClient._post = canned  # type: ignore[method-assign,assignment]  # noqa: SLF001 the bytes come from here
     settings = PrometheusSettings("prometheus", "http://localhost", load_dialect(DIALECT), scrape_interval=10)
-    service = Answers(TrafficService(Fanout([PrometheusBackend(settings)]), StandaloneObjects("Deployment")), refresh=5)
+    service = Answers(TrafficService(Fanout.of([PrometheusBackend(settings)]), StandaloneObjects("Deployment")), refresh=5)
     question = parse_question(parse_request("GET", _URL.path, _URL.query), _URL.query, Window(60))
     before = forget_peak()
     start = time.process_time()

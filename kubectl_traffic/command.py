@@ -106,7 +106,10 @@ def kubectl_arguments(arguments: Sequence[str]) -> list[str]:
         raise BadQuery(f"edges of {row.plural} are those of one by name, without further choice: kubectl traffic edges {kind}/NAME")
     if edges:
         terms = [f"resource.kind={row.kind}"] if row else []
-        terms += [f"resource.name={name}"] if name else []
+        # The name of a row says its cluster, web@west; that of the resource does not.
+        bare, _, cluster = name.partition("@")
+        terms += [f"resource.name={bare}"] if name else []
+        terms += [f"cluster={cluster}"] if cluster else []
         terms += [f"edge.direction={line.direction}" if line.direction else "edge.resource.name!="]
         return ["get", "trafficmetrics", *_selector([*terms, *window, *line.terms]), *line.rest]
     resource = f"{row.plural}.{GROUP}" if row else "trafficmetrics"

@@ -47,8 +47,9 @@ from metrics_api.resources import (
     type_of_plural,
 )
 from metrics_api.rollup import best_observers, blurred, rename, roll_up
-from metrics_api.sample import NEXT_SCHEME, Answer, Sample
+from metrics_api.sample import NEXT_SCHEME, Answer, Identities, Sample
 from metrics_api.selector import LabelSelector, Operator, Requirement
+from metrics_api.source import Merge, Offer, Source, Terms
 from metrics_api.span import Span
 from metrics_api.together import aside, together
 from metrics_api.window import Window, format_duration, parse_duration
@@ -82,12 +83,15 @@ __all__ = [
     "FieldTerm",
     "Format",
     "Histogram",
+    "Identities",
     "Invalid",
     "LabelSelector",
     "LatencyUnit",
     "Measure",
+    "Merge",
     "Naming",
     "NotFound",
+    "Offer",
     "Operator",
     "Percentiles",
     "Quantity",
@@ -96,8 +100,10 @@ __all__ = [
     "ResourceType",
     "Sample",
     "Side",
+    "Source",
     "Span",
     "SplitBackend",
+    "Terms",
     "TrafficError",
     "TrafficMetrics",
     "TrafficQuery",

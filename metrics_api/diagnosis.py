@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 
 from metrics_api.window import Window
 
-__all__ = ["Ability", "Diagnosable", "Diagnosis", "Finding", "Level", "advised", "sentence"]
+__all__ = ["Ability", "Diagnosable", "Diagnosis", "Finding", "Level", "Mesh", "advised", "sentence"]
 
 _SUBJECTS = frozenset({"it", "its", "no", "nobody", "our", "the", "there", "what"})
 """Words in lower case that begin a sentence which has a subject."""
@@ -51,10 +51,32 @@ class Ability:
 
 
 @dataclass(frozen=True, slots=True)
+class Mesh:
+    """A mesh that a source tells of: its name for people, and the dialect in which it is told of.
+
+    ``versions`` are all that are seen at the time, the lowest first; several while a mesh is upgraded, none where none can be seen. ``of``
+    says whose they are where they are not the mesh's own: ``proxy``, ``Envoy``.
+    """
+
+    name: str
+    dialect: str
+    versions: tuple[str, ...] = ()
+    of: str = ""
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, (self.name, f"({self.of} {self._listed})" if self.of and self.versions else self._listed)))
+
+    @property
+    def _listed(self) -> str:
+        return " and ".join(filter(None, (", ".join(self.versions[:-1]), *self.versions[-1:])))
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """The findings about one source, and its abilities dialect by dialect.
+    """The findings about one source, its abilities dialect by dialect, and the meshes it tells of.
 
     ``summary`` is one line that says what it is and how it answered. ``facts`` are the same for programs: texts and numbers by name.
+    ``namespaces`` are those that its series name, None where that was not looked for or cannot be told.
     """
 
     source: str
@@ -62,6 +84,8 @@ class Diagnosis:
     facts: Mapping[str, str | float] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     abilities: tuple[Ability, ...] = ()
+    meshes: tuple[Mesh, ...] = ()
+    namespaces: frozenset[str] | None = None
 
     @property
     def level(self) -> Level:

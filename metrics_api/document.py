@@ -45,6 +45,7 @@ class Node:
     """One value of a document, with the place it was written at; line 0 for what was not written in a file (a flag).
 
     ``value`` is None, a string, a list of nodes or a dict of nodes; scalars stay text until a reader says what they are.
+    ``read_before`` are keys that a mapping may have and that somebody else reads.
     """
 
     value: str | list[Node] | dict[str, Node] | None
@@ -52,6 +53,7 @@ class Node:
     line: int
     path: str
     problems: Problems
+    read_before: tuple[str, ...] = ()
 
     @property
     def place(self) -> str:
@@ -79,8 +81,8 @@ class Node:
             return entries
         names = list(known)
         for key, node in entries.items():
-            if key not in names:
-                node.problem(f'unknown key "{key}"; known are {", ".join(names)}')
+            if key not in names and key not in self.read_before:
+                node.problem(f'unknown key "{key}"; known are {", ".join((*names, *self.read_before))}')
         return {key: node for key, node in entries.items() if key in names}
 
     def items(self) -> list[Node]:

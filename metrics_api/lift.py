@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from metrics_api.resources import ResourceRef
 from metrics_api.rollup import added
@@ -36,6 +37,8 @@ def lift(
     samples: Iterable[Sample],
     resource_above: Callable[[ResourceRef], Sequence[ResourceRef]],
     peer_above: Callable[[ResourceRef], ResourceRef],
+    covered: Callable[[str], Hashable] = lambda _: None,
+    leave_out: Callable[[Sample, Sample], None] = lambda _, __: None,
 ) -> list[Sample]:
     """The samples, those of members added up to what they belong to: one about each thing.
 
@@ -46,21 +49,26 @@ def lift(
     and are added; and so is what a source knows of the whole from the same side, which are series that name no member. What it knows from
     the other side may be the same requests: the better observer's is taken. Of several sources, or schemes of names in one, that know a
     thing by members of different kinds, or by its own name, the first that counts anything is believed: it may be the same requests.
+
+    ``covered`` says of a source what its numbers describe. Those of another window or instant than the first one's are not added, and
+    ``leave_out`` is told of each what it would have been added to, and what is not.
     """
+    together = partial(_together, covered=covered, leave_out=leave_out)
     by_peer: dict[Hashable, list[_Lifted]] = defaultdict(list)
     for sample in samples:
         peer = peer_above(sample.peer)
         lifted = sample if peer == sample.peer else replace(sample, peer=peer)
         by_peer[lifted.about].append(_Lifted(lifted, sample.peer, peer))
     by_resource: dict[Hashable, list[_Lifted]] = defaultdict(list)
-    for sample in map(_together, by_peer.values()):
+    for sample in map(together, by_peer.values()):
         for resource in resource_above(sample.resource):
-            lifted = sample if resource == sample.resource else replace(sample, resource=resource)
+            # What a Service received as the backend of a split, it did not receive as something else's.
+            lifted = sample if resource == sample.resource else replace(sample, resource=resource, backend=None)
             by_resource[lifted.about].append(_Lifted(lifted, sample.resource, resource))
-    return list(map(_together, by_resource.values()))
+    return [together(group) for group in by_resource.values()]
 
 
-def _together(group: Sequence[_Lifted]) -> Sample:
+def _together(group: Sequence[_Lifted], covered: Callable[[str], Hashable], leave_out: Callable[[Sample, Sample], None]) -> Sample:
     if len(group) == 1:
         return group[0].sample
     counted = [item for item in group if item.sample.counted] or group
@@ -77,7 +85,16 @@ def _together(group: Sequence[_Lifted]) -> Sample:
             whole = []
         else:
             members = []
-    return added(sorted((*whole, *members), key=_trust))
+    parts = [*whole, *members]
+    sources = dict.fromkeys(part.source for part in parts)
+    if len(sources) == 1:
+        return added(sorted(parts, key=_trust))
+    fitting = [part for part in parts if covered(part.source) == covered(parts[0].source)]
+    for part in parts:
+        if covered(part.source) != covered(parts[0].source):
+            leave_out(parts[0], part)
+    names = ",".join(dict.fromkeys(name for part in fitting for name in part.source.split(",")))
+    return replace(added(sorted(fitting, key=_trust)), source=names)
 
 
 def _trust(sample: Sample) -> int:

@@ -30,6 +30,11 @@ class Measure:
     word: str
     quantile: float | None = None
 
+    @classmethod
+    def percentile(cls, quantile: float) -> Measure:
+        """The measure of a quantile that a source has: ``p95`` of 0.95."""
+        return _of_percent(Decimal(str(quantile)) * 100)
+
     @property
     def name(self) -> str:
         """The name it is sent under: ``p99.9_response_latency``, ``mean_response_latency``."""
@@ -77,5 +82,9 @@ def _percentile(text: str) -> Measure:
             f'percentiles: "{text[:_QUOTED]}" is not one: each is a number above 0 and below 100 with at most three decimals, '
             "and commas stand between them, as in 95,99.9"
         )
+    return _of_percent(percent)
+
+
+def _of_percent(percent: Decimal) -> Measure:
     # 0.999 and not the neighbour that 99.9 / 100 is: the quantile is a key where a source gives percentiles only.
     return Measure(f"p{percent.normalize():f}", float(percent / 100))

@@ -66,7 +66,8 @@ class TrafficMetrics:
 
     Latencies are whole microseconds, counts whole thousandths of a request; None is unknown. ``extras`` come after the five.
     ``instant`` is Unix seconds; so is ``version``, the instant of the answer it is a part of, None where that is the same.
-    ``source`` names the source that observed, and is not sent.
+    ``source`` names the source that observed, and ``cluster`` the cluster it is about, empty for the one nobody had to name; both are sent
+    as annotations.
     """
 
     name: str
@@ -86,6 +87,7 @@ class TrafficMetrics:
     extras: tuple[Extra, ...] = ()
     backend: SplitBackend | None = None
     version: int | None = None
+    cluster: str = ""
 
     @property
     def told_at(self) -> int:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from metrics_api.histogram import Histogram, Percentiles, merge
 from metrics_api.resources import ResourceRef
 from metrics_api.sample import Sample
 
-__all__ = ["added", "best_observers", "blurred", "rename", "roll_up"]
+__all__ = ["added", "agreed", "best_observers", "blurred", "joined", "rename", "roll_up"]
+
+T = TypeVar("T")
 
 
 def roll_up(samples: Iterable[Sample]) -> list[Sample]:
@@ -25,7 +28,10 @@ def roll_up(samples: Iterable[Sample]) -> list[Sample]:
 
 
 def added(group: Sequence[Sample]) -> Sample:
-    """Samples of different requests as one, with what else the first of them says."""
+    """Samples of different requests as one, with what else the first of them says.
+
+    It is told in the dialects of all, and says of identities, and of the backend of a split, what every one of them says.
+    """
     if len(group) == 1:
         return group[0]
     return replace(
@@ -34,7 +40,24 @@ def added(group: Sequence[Sample]) -> Sample:
         failure=_sum(sample.failure for sample in group),
         latency=_merged(group),
         marks=frozenset[str]().union(*(sample.marks for sample in group)),
+        dialect=joined([sample.dialect for sample in group]),
+        identities=agreed([sample.identities for sample in group]),
+        backend=agreed([sample.backend for sample in group]),
     )
+
+
+def joined(dialects: Iterable[str]) -> str:
+    """The dialects of all parts, each once and by name: ``istio,linkerd``. What is already joined is a part like any other."""
+    different = set(dialects)
+    if len(different) == 1:
+        return different.pop()
+    return ",".join(sorted({name for dialect in different for name in dialect.split(",") if name}))
+
+
+def agreed(claims: Iterable[T | None]) -> T | None:
+    """What all of the parts say, None unless they say the same: what one of them does not know is not true of all."""
+    first, *others = claims
+    return first if first is not None and all(other == first for other in others) else None
 
 
 def blurred(parts: Iterable[Sample], wholes: Iterable[Sample]) -> list[ResourceRef]:

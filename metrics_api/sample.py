@@ -4,19 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from metrics_api.histogram import Histogram, Percentiles
+from metrics_api.objects import SplitBackend
 from metrics_api.query import Direction, Side
 from metrics_api.resources import ResourceRef
 from metrics_api.window import Window
 
-__all__ = ["NEXT_SCHEME", "Answer", "Covered", "Sample"]
+__all__ = ["NEXT_SCHEME", "Answer", "Covered", "Identities", "Sample"]
 
 Covered = tuple[int, Window]
 """What numbers describe: the window, and the instant at its end in Unix seconds."""
 
 NEXT_SCHEME = 1_000_000
 """What is between the trusts of one scheme of names in a source and of the next: observers of one have less than that between them."""
+
+
+class Identities(NamedTuple):
+    """Who the two ends of an edge are to each other by mutual TLS; ``insecure`` is why there is none, empty where there is."""
+
+    client: str = ""
+    server: str = ""
+    insecure: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +36,9 @@ class Sample:
     ``success`` and ``failure`` are requests in the window. None is unknown, 0 is measured. ``trust`` orders observers of the same
     traffic, the best first: of two samples about the same thing the lower one is used, and they are never added. ``marks`` are words for
     what is to be known of the numbers wherever they are shown (``sampled``: they are of a part of the requests; ``stale``).
+    ``dialect`` is what the source calls the traffic by: the name of a dialect, or of the kind of metrics.
+    ``identities`` are those of an edge, as far as the source knows them. ``backend`` is what part of split traffic the sample is.
+    ``share`` names the source where several see different requests: theirs are added up in the end (:mod:`metrics_api.federation`).
     """
 
     resource: ResourceRef
@@ -38,11 +51,15 @@ class Sample:
     trust: int = 0
     source: str = ""
     marks: frozenset[str] = frozenset()
+    dialect: str = ""
+    identities: Identities | None = None
+    backend: SplitBackend | None = None
+    share: str = ""
 
     @property
     def about(self) -> Hashable:
         """What the sample describes; two samples about the same thing are two views of the same requests."""
-        return (self.resource, self.peer, self.direction)
+        return (self.resource, self.peer, self.direction, self.share)
 
     @property
     def counted(self) -> bool:

@@ -18,7 +18,7 @@ from backends.dialects.overrides import KEYS as OVERRIDES
 from backends.dialects.reference import reference, support_table
 from backends.prometheus import settings as prometheus
 from backends.scrape import settings as scrape
-from metrics_api import Edge, ResourceRef, TrafficMetrics, Window
+from metrics_api import EVERYTHING, Direction, Percentiles, ResourceRef, Sample, Side, Window, normalise
 from metrics_api.document import Problems, parse_document
 
 ROOT = Path(__file__).parent.parent
@@ -71,7 +71,7 @@ def _default(section: str, key: str) -> str:
     value = getattr(made[section], re.sub(r"[A-Z]", lambda letter: f"_{letter[0].lower()}", key))
     if isinstance(value, bool):
         return str(value).lower()
-    return f"{value}s" if key == "refresh" else str(value)
+    return f"{value}s" if key in ("refresh", "deadline") else str(value)
 
 
 def test_the_map_names_every_module_and_no_other():
@@ -101,24 +101,23 @@ def test_the_example_of_overrides_is_one():
 
 def test_the_example_of_an_object_is_what_is_sent():
     example = yaml.load(next(_blocks("docs/api.md", "yaml")), Loader=yaml.BaseLoader)  # noqa: S506 every scalar stays text
-    row = TrafficMetrics(
-        name="web",
-        namespace="shop",
+    sample = Sample(
         resource=ResourceRef("Deployment", "shop", "web"),
-        edge=Edge(),
-        instant=1795300000,
-        window=Window(30),
-        p99=10_000,
-        p90=10_000,
-        p50=10_000,
-        success=100_000,
-        failure=3_000,
-        labels={"app": "web"},
+        peer=EVERYTHING,
+        direction=Direction.FROM,
+        side=Side.SERVER,
+        success=100,
+        failure=3,
+        latency=Percentiles(dict.fromkeys((0.5, 0.9, 0.99), 0.01)),
+        source="mesh",
+        dialect="istio",
     )
+    (row,) = normalise([sample], 1795300000, Window(30), lambda _: {"app": "web"})
     sent = row.wire()
     assert example["metrics"] == sent["metrics"]
     assert example["edge"] == sent["edge"]
     assert example.keys() == sent.keys()
+    assert example["metadata"] == {name: value for name, value in sent["metadata"].items() if value is not None}
 
 
 def _blocks(page: str, language: str) -> Iterator[str]:

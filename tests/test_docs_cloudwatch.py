@@ -66,9 +66,9 @@ def test_the_configuration_of_the_manifests_is_read():
     document = yaml.safe_load((DEPLOY / "configmap.yaml").read_text(encoding="utf-8"))["data"]["config.yaml"]
     problems = Problems()
     settings = read_settings(document, "config.yaml", {}, {}, problems)
-    (backend,) = configured(settings.backends)
+    (source,) = configured(settings.backends)
     assert problems.found == []
-    assert isinstance(backend, CloudWatchBackend)
+    assert isinstance(source.backend, CloudWatchBackend)
     assert settings.metrics.window == Window(60)
 
 

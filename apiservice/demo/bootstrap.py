@@ -66,7 +66,7 @@ def bootstrap(
         listeners.append(_listener("outbound", outbound, hosts))
     return {
         # Nothing but reading is allowed; the port is Envoy's choice, which it writes to the file it was told to.
-        "admin": {"address": _address(0), "allow_paths": [{"exact": "/ready"}, {"prefix": "/stats"}]},
+        "admin": {"address": _address(0), "allow_paths": [{"exact": "/ready"}, {"exact": "/server_info"}, {"prefix": "/stats"}]},
         "stats_flush_interval": f"{flush}s",
         "stats_config": {"use_all_default_tags": False, "stats_tags": stats_tags(each.name for each in clusters)},
         "static_resources": {"listeners": listeners, "clusters": [_cluster(each) for each in clusters]},

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from apiservice.fanout import Observer
+from apiservice.observer import Observer
 from metrics_api.flight import Sharing
 
 __all__ = ["SharingMetrics", "SourceMetrics"]
@@ -14,6 +14,7 @@ __all__ = ["SharingMetrics", "SourceMetrics"]
 _DURATIONS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _ROWS = (1, 10, 100, 1_000, 10_000, 100_000)
 _OK = "ok"
+_SKIPPED = ("circuit", "coverage", "decided")
 
 
 class SourceMetrics(Observer):
@@ -46,6 +47,27 @@ class SourceMetrics(Observer):
             ["source"],
             registry=registry,
         )
+        self._circuits = Gauge(
+            "trafficmetrics_source_circuit_open",
+            "1 while questions are kept from a source because it failed again and again, 0 while they reach it.",
+            ["source"],
+            registry=registry,
+        )
+        self._skipped = Counter(
+            "trafficmetrics_source_skipped",
+            "Questions that a source was not asked, or not waited for, by reason.",
+            ["source", "reason"],
+            registry=registry,
+        )
+        self._hedges = Counter(
+            "trafficmetrics_source_hedges",
+            "Questions asked of a source a second time because it took long.",
+            ["source"],
+            registry=registry,
+        )
+        self._incomplete = Counter(
+            "trafficmetrics_incomplete_answers", "Answers that lack what a source would have told.", registry=registry
+        )
 
     def expect(self, sources: Iterable[str]) -> None:
         """Begin the counts of sources at zero, so that their first question is seen as an increase."""
@@ -53,9 +75,13 @@ class SourceMetrics(Observer):
             self._requests.labels(source, _OK)
             self._durations.labels(source)
             self._rows.labels(source)
+            self._circuits.labels(source)
+            self._hedges.labels(source)
+            for reason in _SKIPPED:
+                self._skipped.labels(source, reason)
 
     def asked(self, source: str, outcome: str, seconds: float, rows: int) -> None:
-        """See :class:`apiservice.fanout.Observer`. A question that was given up says nothing about whether a source is well."""
+        """See :class:`apiservice.observer.Observer`. A question that was given up says nothing about whether a source is well."""
         self._requests.labels(source, outcome).inc()
         self._durations.labels(source).observe(seconds)
         if outcome == _OK:
@@ -63,6 +89,22 @@ class SourceMetrics(Observer):
             self._last_success.labels(source).set(self._clock())
         if outcome != "cancelled":
             self._up.labels(source).set(outcome == _OK)
+
+    def skipped(self, source: str, reason: str) -> None:
+        """See :class:`apiservice.observer.Observer`."""
+        self._skipped.labels(source, reason).inc()
+
+    def hedged(self, source: str) -> None:
+        """See :class:`apiservice.observer.Observer`."""
+        self._hedges.labels(source).inc()
+
+    def circuit(self, source: str, *, is_open: bool) -> None:
+        """See :class:`apiservice.observer.Observer`."""
+        self._circuits.labels(source).set(is_open)
+
+    def incomplete(self) -> None:
+        """See :class:`apiservice.observer.Observer`."""
+        self._incomplete.inc()
 
 
 class SharingMetrics:

@@ -1,8 +1,8 @@
 """What a watcher is told: the rows that came, moved or went since the last time.
 
 Rates are never quite the same twice, and a watcher that is told of every thousandth of a request learns nothing. So a row has moved
-when one of its numbers is away by more than half a per cent from what was told last, or when anything else about it changed. What was
-told is the measure, not the row before: a slow drift is told as soon as it adds up.
+when one of its numbers is away by more than half a per cent from what was told last, or when anything else about it changed, but for
+the time that has passed. What was told is the measure, not the row before: a slow drift is told as soon as it adds up.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from metrics_api.objects import Extra, TrafficMetrics
+from metrics_api.provenance import STALENESS
 
 __all__ = ["ADDED", "DELETED", "MODIFIED", "Event", "Key", "Rows", "by_key", "difference", "has_moved"]
 
@@ -68,19 +69,27 @@ def has_moved(before: TrafficMetrics, now: TrafficMetrics) -> bool:
         or _differ(before.p50, now.p50)
         or _differ(before.p90, now.p90)
         or _differ(before.p99, now.p99)
-        or any(map(_differ_extra, before.extras, now.extras))
+        or _differ_in_extras(before.extras, now.extras)
         or before.labels != now.labels
-        or before.annotations != now.annotations
+        or (before.annotations != now.annotations and _lasting(before.annotations) != _lasting(now.annotations))
         or before.window != now.window
         or before.edge != now.edge
         or before.resource != now.resource
+        or before.backend != now.backend
         or before.source != now.source
     )
 
 
-def _differ_extra(before: Extra, now: Extra) -> bool:
-    # Those who watch one question asked for the same measures.
-    return _differ(before.micro, now.micro)
+def _differ_in_extras(before: Sequence[Extra], now: Sequence[Extra]) -> bool:
+    """Whether one of them moved, came or went: a source may have a percentile nobody asked for at one time, and none at another."""
+    return len(before) != len(now) or any(
+        one.name != other.name or _differ(one.micro, other.micro) for one, other in zip(before, now, strict=True)
+    )
+
+
+def _lasting(annotations: Mapping[str, str]) -> dict[str, str]:
+    """The annotations without how old the numbers are: those of a source that has whole minutes grow older with every refresh."""
+    return {name: text for name, text in annotations.items() if name != STALENESS}
 
 
 def _differ(before: int | None, now: int | None) -> bool:

@@ -13,7 +13,7 @@ from backends.cloudwatch.moment import Moment, moment_of, remark
 from backends.cloudwatch.parts import Parts
 from backends.cloudwatch.settings import CloudWatchSettings
 from backends.cloudwatch.source import Observation
-from metrics_api import Answer, BackendForgot, Span, TrafficQuery, Window, timestamp
+from metrics_api import Answer, BackendForgot, Offer, Span, TrafficQuery, Window, timestamp
 from metrics_api.diagnosis import Diagnosis
 from metrics_api.usage import Usage
 
@@ -35,6 +35,11 @@ class CloudWatchBackend:
     def name(self) -> str:
         """The name it has in the configuration."""
         return self._settings.name
+
+    @property
+    def offer(self) -> Offer:
+        """Any percentile that it is asked for, of whole minutes that were over for as long as numbers take to arrive."""
+        return Offer(delay=self._settings.delay)
 
     @property
     def gives_percentiles(self) -> bool:

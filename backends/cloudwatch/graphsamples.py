@@ -124,7 +124,8 @@ class _Reading:
         outcome = requests.outcome(client_errors_fail=self._settings.client_errors_fail) if requests is not None else None
         success, failure = outcome if outcome is not None else (None, None)
         latency = requests.latency if requests is not None else None
-        return Sample(resource, peer, direction, side, success, failure, latency, 0, self._settings.name, MARKS)
+        name, kind = self._settings.name, self._settings.source
+        return Sample(resource, peer, direction, side, success, failure, latency, 0, name, MARKS, kind)
 
 
 def _within(call: Call, caller: ResourceRef | None, callee: ResourceRef) -> bool:

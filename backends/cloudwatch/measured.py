@@ -50,10 +50,14 @@ class Rows(Protocol):
 
 
 class MeasuredSource:
-    """A source made of rows: its numbers are read from CloudWatch, each metric once in a minute whoever asks."""
+    """A source made of rows: its numbers are read from CloudWatch, each metric once in a minute whoever asks.
 
-    def __init__(self, name: str, rows: Rows, reader: Reader) -> None:
+    ``kind`` is what the metrics are of (``appmesh``), as the configuration calls it.
+    """
+
+    def __init__(self, name: str, rows: Rows, reader: Reader, kind: str) -> None:
         self._name = name
+        self._kind = kind
         self._rows = rows
         self._reader = reader
         self._held: TTLCache[tuple[TrafficQuery, Moment], Observation] = TTLCache(
@@ -82,7 +86,16 @@ class MeasuredSource:
         for readout in readouts:
             samples, told = await aside(
                 len(found.rows),
-                partial(samples_of, found.rows, readout.values, query, self._name, readout.marks, incomplete=readout.incomplete),
+                partial(
+                    samples_of,
+                    found.rows,
+                    readout.values,
+                    query,
+                    self._name,
+                    readout.marks,
+                    kind=self._kind,
+                    incomplete=readout.incomplete,
+                ),
             )
             observations.append(
                 Observation(

@@ -61,7 +61,7 @@ class Parts:
     def _make_source(self) -> Source:
         if self.rows is None:
             return XRay(self.settings, self.aws, self.clock)
-        return MeasuredSource(self.settings.name, self.rows, self.reader)
+        return MeasuredSource(self.settings.name, self.rows, self.reader, self.settings.source)
 
     def _make_rows(self) -> Rows | None:
         match self.settings.source:

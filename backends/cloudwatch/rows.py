@@ -71,9 +71,12 @@ def samples_of(
     source: str,
     marks: frozenset[str] = frozenset(),
     *,
+    kind: str = "",
     incomplete: bool = False,
 ) -> tuple[tuple[Sample, ...], tuple[str, ...]]:
     """One sample about each thing, and what a reader must know of percentiles that cannot be told.
+
+    ``kind`` is what the metrics are of: the samples are said to be told in it.
 
     No data point is no request: counts are 0 then, unless the values are ``incomplete``, so that it may be there. Requests without
     percentiles, which CloudWatch does not give of what was published as statistic sets ("Metrics concepts", Percentiles), have none here
@@ -102,6 +105,7 @@ def samples_of(
                 row.trust,
                 source,
                 marks,
+                kind,
             )
         )
     together = roll_up(samples)

@@ -16,6 +16,7 @@ from backends.dialects.dialect import (
     Sign,
     Temporality,
     Trap,
+    VersionSeries,
     View,
 )
 from backends.dialects.identity import HOST, Identity
@@ -58,6 +59,7 @@ __all__ = [
     "Sign",
     "Temporality",
     "Trap",
+    "VersionSeries",
     "View",
     "builtin_dialects",
     "by_caller",

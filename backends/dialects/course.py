@@ -53,7 +53,7 @@ class Course:
             if not any(self._known[part.requests] for part in stage):
                 self._stages = []
             return
-        found = interpret(stage, self._query, self._known, self._source)
+        found = interpret(stage, self._query, self._known, self._source, self._dialect.name)
         if self._called:
             found = tuple(sample for sample in found if sample.about in self._called)
         known = {sample.about for sample in found}

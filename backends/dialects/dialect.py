@@ -30,6 +30,7 @@ __all__ = [
     "Sign",
     "Temporality",
     "Trap",
+    "VersionSeries",
     "View",
 ]
 
@@ -224,13 +225,26 @@ class Trap:
 
 
 @dataclass(frozen=True, slots=True)
+class VersionSeries:
+    """Series by which a mesh tells its version: the values that ``label`` has on series of ``sign``.
+
+    ``of`` says whose version that is where it is not the mesh's own.
+    """
+
+    sign: Sign
+    label: str
+    of: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Dialect:
     """The views of one mesh, best first, and what it cannot answer.
 
     ``reasons`` tells, for a kind (``Node``) or for ``edges``, why this mesh cannot answer. ``signs`` are series by any of which a store
     shows that it keeps this dialect. ``limits`` is what a reader of its numbers must know, and ``origins`` tells of labels that the mesh
     itself does not write who adds them. ``traps`` are what to look for in a store that keeps it. A ``fallback`` is used after all others
-    where a store keeps several: it knows less than they do of the same traffic.
+    where a store keeps several: it knows less than they do of the same traffic. ``mesh`` is the name that people know the mesh by, empty
+    where it is that of the dialect, and ``version`` the series that tell which version of it runs, None where there are none.
     """
 
     name: str
@@ -242,3 +256,5 @@ class Dialect:
     origins: Mapping[str, str] = field(default_factory=dict)
     traps: tuple[Trap, ...] = ()
     fallback: bool = False
+    mesh: str = ""
+    version: VersionSeries | None = None

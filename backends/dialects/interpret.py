@@ -36,6 +36,9 @@ Within = tuple[ResourceRef | None, ...]
 Place = tuple[ResourceRef, ResourceRef, Side, int, Within]
 Placer = Callable[[tuple[str, ...]], Place | None]
 
+Origin = tuple[str, str]
+"""The names of a source and of the dialect it is understood in."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
@@ -45,26 +48,31 @@ class _Seen:
     within: Within
 
 
-def interpret(parts: Sequence[Part], query: TrafficQuery, results: Mapping[Read, Rows], source: str) -> tuple[Sample, ...]:
+def interpret(
+    parts: Sequence[Part], query: TrafficQuery, results: Mapping[Read, Rows], source: str, dialect: str = ""
+) -> tuple[Sample, ...]:
     """The samples that answer ``query``: of several observers of the same requests, the best one.
+
+    ``source`` and ``dialect`` are the names of both, for the samples to say where they come from.
 
     Callers of whom a view says no more than that they are outside the mesh are nobody that another view has seen, even where that one
     cannot name a caller either: both are "unknown", and they are added.
 
     What is known to have had connections, and no requests that anybody counted, has a sample without numbers.
     """
+    origin = (source, dialect)
     chosen: dict[Hashable, _Seen] = {}
     outside: list[Sample] = []
     connected: dict[Hashable, Sample] = {}
     for part in parts:
         if part.view.connections:
-            for sample in _connections(part, query, results, source):
+            for sample in _connections(part, query, results, origin):
                 connected.setdefault(sample.about, sample)
             continue
         if part.peer and not any(identity.labels for identity in part.peer):
-            outside += [seen.sample for seen in _samples(part, query, results, source)]
+            outside += [seen.sample for seen in _samples(part, query, results, origin)]
             continue
-        for seen in _samples(part, query, results, source):
+        for seen in _samples(part, query, results, origin):
             key = (seen.sample.about, seen.sample.side, seen.within)
             if key not in chosen or seen.sample.trust < chosen[key].sample.trust:
                 chosen[key] = seen
@@ -191,7 +199,8 @@ class _Tally:
         return replace(merged, sum=math.fsum(self.seconds.values())) if timed else merged
 
 
-def _samples(part: Part, query: TrafficQuery, results: Mapping[Read, Rows], source: str) -> Iterator[_Seen]:
+def _samples(part: Part, query: TrafficQuery, results: Mapping[Read, Rows], origin: Origin) -> Iterator[_Seen]:
+    source, dialect = origin
     places = _Places(_placer(part, query, part.by))
     tallies = _counts(part, places, results)
     for correction, read in zip(part.view.corrections, part.corrections, strict=True):
@@ -210,7 +219,8 @@ def _samples(part: Part, query: TrafficQuery, results: Mapping[Read, Rows], sour
         success, failure = tally.counts()
         # Where the requests are the observations, a store that tells fewer of these has left histograms out: it cannot add all of them up.
         latency = tally.latency(whole=part.view.observations)
-        yield _Seen(Sample(resource, peer, part.direction, side, success, failure, latency, trust, source), within)
+        sample = Sample(resource, peer, part.direction, side, success, failure, latency, trust, source, dialect=dialect)
+        yield _Seen(sample, within)
 
 
 def _counts(part: Part, places: _Places, results: Mapping[Read, Rows]) -> dict[Place, _Tally]:
@@ -236,13 +246,14 @@ def _numbers(tallies: Mapping[Place, _Tally], places: _Places, rows: Rows) -> It
             yield tallies[place], value
 
 
-def _connections(part: Part, query: TrafficQuery, results: Mapping[Read, Rows], source: str) -> Iterator[Sample]:
+def _connections(part: Part, query: TrafficQuery, results: Mapping[Read, Rows], origin: Origin) -> Iterator[Sample]:
     """A sample without numbers for whatever had connections in the window."""
+    source, dialect = origin
     places = _Places(_placer(part, query, part.by))
     for place, value in _placed(places, results[part.requests]):
         if isinstance(value, float) and value > 0:
             resource, peer, side, trust, _ = place
-            yield Sample(resource, peer, part.direction, side, None, None, None, trust, source)
+            yield Sample(resource, peer, part.direction, side, None, None, None, trust, source, dialect=dialect)
 
 
 class _Places(dict[tuple[str, ...], Place | None]):

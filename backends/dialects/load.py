@@ -8,13 +8,13 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from backends.dialects.dialect import Dialect, Sign, Trap
+from backends.dialects.dialect import Dialect, Sign, Trap, VersionSeries
 from backends.dialects.ends import KINDS
 from backends.dialects.keeping import KEYS as KEPT
 from backends.dialects.keeping import kept, read_kept
 from backends.dialects.names import LABEL
 from backends.dialects.views import read_view
-from backends.dialects.words import read_sign, read_signs
+from backends.dialects.words import label_name, read_sign, read_signs
 from metrics_api import BadConfiguration
 from metrics_api.document import Node, Problems, parse_document
 
@@ -107,6 +107,8 @@ def _dialect(root: Node) -> Dialect:
         "warns",
         "fallback",
         "shapes",
+        "mesh",
+        "version",
         *KEPT,
     )
     entries = root.mapping(known, required=("name", "views"))
@@ -125,6 +127,8 @@ def _dialect(root: Node) -> Dialect:
         origins=_origins(entries["labels"]) if "labels" in entries else {},
         traps=tuple(_trap(item) for item in entries["warns"].items()) if "warns" in entries else (),
         fallback=entries["fallback"].boolean(default=False) if "fallback" in entries else False,
+        mesh=entries["mesh"].text() if "mesh" in entries else "",
+        version=_version(entries["version"]) if "version" in entries else None,
     )
 
 
@@ -154,4 +158,14 @@ def _trap(node: Node) -> Trap:
         read_sign(entries["series"]) if "series" in entries else Sign(""),
         " ".join(entries["text"].text().split()) if "text" in entries else "",
         read_sign(entries["unless"]) if "unless" in entries else None,
+    )
+
+
+def _version(node: Node) -> VersionSeries:
+    """``{series: istio_build{component="pilot"}, label: tag}``; ``of`` says whose version it is, if not the mesh's own."""
+    entries = node.mapping(("series", "label", "of"), required=("series", "label"))
+    return VersionSeries(
+        read_sign(entries["series"]) if "series" in entries else Sign(""),
+        label_name(entries["label"]) if "label" in entries else "",
+        entries["of"].text() if "of" in entries else "",
     )

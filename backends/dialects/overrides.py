@@ -104,6 +104,7 @@ def override(dialect: Dialect, overrides: Overrides, *, where_possible: bool = F
         views=tuple(_overridden(view, fitting) for view in changed.views),
         signs=tuple(_matched(sign, fitting.match) for sign in changed.signs),
         traps=tuple(trap.changed(lambda sign: _matched(sign, fitting.match)) for trap in changed.traps),
+        version=changed.version and replace(changed.version, sign=_matched(changed.version.sign, fitting.match)),
     )
 
 

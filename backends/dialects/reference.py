@@ -85,6 +85,10 @@ def _section(dialect: Dialect) -> Iterator[str]:
         last = ", after all others" if dialect.fallback else ""
         yield f"`dialect: auto` takes it{last} where a store has {' or '.join(_code(_selector(sign)) for sign in dialect.signs)}."
         yield ""
+    if dialect.version is not None:
+        whose = f" of {dialect.version.of}" if dialect.version.of else ""
+        told = f"{_code(dialect.version.label)} of {_code(_selector(dialect.version.sign))}"
+        yield from (f"The version{whose} is told by {told}, if that is kept.", "")
     yield from _answers(dialect)
     yield from ("### Series", "")
     for view in dialect.views:

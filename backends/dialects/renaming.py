@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
-from backends.dialects.dialect import CodeLabel, Codes, Dialect, OutcomeRule, Sign, View
+from backends.dialects.dialect import CodeLabel, Codes, Dialect, OutcomeRule, Sign, VersionSeries, View
 from backends.dialects.identity import Identity
 from backends.dialects.matcher import Matcher
 from backends.dialects.names import FIELD
@@ -36,6 +36,7 @@ def renamed(dialect: Dialect, names: Mapping[str, str]) -> Dialect:
         signs=tuple(_sign(sign, names) for sign in dialect.signs),
         traps=tuple(trap.changed(lambda sign: _sign(sign, names)) for trap in dialect.traps),
         origins={names.get(label, label): origin for label, origin in dialect.origins.items()},
+        version=None if dialect.version is None else _version(dialect.version, names),
     )
 
 
@@ -65,6 +66,10 @@ def _view(view: View, names: Mapping[str, str]) -> View:
 
 def _sign(sign: Sign, names: Mapping[str, str]) -> Sign:
     return Sign(sign.metric, _matchers(sign.matchers, names))
+
+
+def _version(version: VersionSeries, names: Mapping[str, str]) -> VersionSeries:
+    return replace(version, sign=_sign(version.sign, names), label=names.get(version.label, version.label))
 
 
 def _identities(identities: tuple[Identity, ...], names: Mapping[str, str]) -> tuple[Identity, ...]:

@@ -10,9 +10,11 @@ from collections.abc import Mapping, Sequence
 from backends.dialects import Dialect, Temporality, Trap, equal
 from backends.dialects.findings import examine
 from backends.dialects.overrides import override
+from backends.dialects.releases import mesh_of
 from backends.dialects.renaming import labels_of
 from backends.prometheus.client import PrometheusClient, Vector
 from backends.prometheus.evidence import Seen, gather, present
+from backends.prometheus.meshversions import find_meshes, find_namespaces
 from backends.prometheus.product import Product, identify
 from backends.prometheus.promql import quoted, selector
 from backends.prometheus.recognition import candidates, recognise
@@ -20,7 +22,7 @@ from backends.prometheus.replicas import find_copies
 from backends.prometheus.rhythm import listen, needed
 from backends.prometheus.settings import PrometheusSettings
 from metrics_api import BackendError, BackendTimeout, BadConfiguration, Window, together
-from metrics_api.diagnosis import Ability, Diagnosis, Finding, Level, advised
+from metrics_api.diagnosis import Ability, Diagnosis, Finding, Level, Mesh, advised
 
 __all__ = ["diagnose"]
 
@@ -93,6 +95,8 @@ class _Examination:
         self._instant = instant
         self._findings: list[Finding] = []
         self._abilities: list[Ability] = []
+        self._meshes: tuple[Mesh, ...] = ()
+        self._namespaces: frozenset[str] | None = None
         self._facts: dict[str, str | float] = {"type": settings.type, "url": settings.url}
         self._summary: list[str] = [settings.url or settings.type]
 
@@ -100,7 +104,13 @@ class _Examination:
     def diagnosis(self) -> Diagnosis:
         """What is known by now."""
         return Diagnosis(
-            self._settings.name, "; ".join(self._summary), dict(self._facts), tuple(self._findings), tuple(self._abilities)
+            self._settings.name,
+            "; ".join(self._summary),
+            dict(self._facts),
+            tuple(self._findings),
+            tuple(self._abilities),
+            self._meshes,
+            self._namespaces,
         )
 
     @property
@@ -136,8 +146,10 @@ class _Examination:
         self._facts["dialects"] = ", ".join(dialect.name for dialect in found)
         if found:
             self._summary.append(", ".join(dialect.name for dialect in found))
+            self._meshes = tuple(mesh_of(dialect, ()) for dialect in found)
             seen = await together(*(gather(self._store, dialect, self._instant) for dialect in found))
             await self._examine(found, seen)
+            await self._look_around(found)
 
     async def _reach(self) -> Product:
         started = time.monotonic()
@@ -266,6 +278,14 @@ class _Examination:
         for dialect, held in totals:
             await self._look_for_copies(dialect, held, rhythm.interval)
         await self._look_for_traps(found, Level.WARNING)
+
+    async def _look_around(self, found: Sequence[Dialect]) -> None:
+        """Learn what is good to know, and without which nothing is missing."""
+        try:
+            self._meshes = await find_meshes(self._store, found, self._instant)
+            self._namespaces = await find_namespaces(self._store, found, self._instant)
+        except BackendError as error:
+            logger.info("%s, asked for versions and namespaces", error.message)
 
     async def _look_for_copies(self, dialect: Dialect, held: Seen, interval: float) -> None:
         copies = await find_copies(self.client, held.busiest, labels_of(dialect), self._instant, interval)

@@ -11,12 +11,23 @@ from typing import Self
 from backends.dialects import Consultation, refusal
 from backends.scrape.diagnosis import diagnose
 from backends.scrape.evaluate import Evaluation
+from backends.scrape.gaps import gapped
 from backends.scrape.loop import ScrapeLoop, Watch
 from backends.scrape.recall import recall
 from backends.scrape.selection import Selections
 from backends.scrape.settings import ScrapeSettings
 from backends.scrape.snapshots import Reach
-from metrics_api import Answer, BackendForgot, BackendUnavailable, Span, TrafficQuery, Window, format_duration, timestamp
+from metrics_api import (
+    Answer,
+    BackendForgot,
+    BackendUnavailable,
+    Span,
+    TrafficQuery,
+    Window,
+    first_few,
+    format_duration,
+    timestamp,
+)
 from metrics_api.diagnosis import Diagnosis
 
 __all__ = ["ScrapeBackend"]
@@ -67,7 +78,7 @@ class ScrapeBackend:
         for history in self._loop.forgotten():
             self._selections.forget(history)
         window = self._covered(query)
-        failing = self._failing()
+        failing = [*self._failing(), *self._gaps(query.instant - window.seconds, query.instant)]
         consultation = Consultation(self._settings.dialect, query, self.name)
         await self._consult(consultation, query.instant - window.seconds, query.instant)
         hints = [*consultation.warnings, *self._too_short(query), *self._too_long(query, window)]
@@ -157,6 +168,19 @@ class ScrapeBackend:
                 'raise "seriesLimit", or let the proxies expose less'
             )
         return sentences
+
+    def _gaps(self, start: int, end: int) -> list[str]:
+        """A sentence about targets that were not scraped for a part of the window."""
+        watches = self._loop.watches.values()
+        # Nothing was due yet after this moment, whatever instant is asked about.
+        gaps = gapped(watches, start, min(end, time.time()), self._settings.interval)
+        if not gaps or self._settings.interval * 2 > end - start:
+            return []
+        count = f"{len(gaps)} of {len(watches)} targets were" if len(watches) > 1 else "its target was"
+        named = first_few([watch.target.address for watch in gaps])
+        return [
+            f'source "{self.name}": {count} not scraped in a part of the window, and what was counted there is missing: {named}'
+        ]
 
     def _too_short(self, query: TrafficQuery) -> list[str]:
         """A hint when the window holds fewer than the two samples that an increase needs."""

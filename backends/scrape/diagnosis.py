@@ -8,14 +8,15 @@ from dataclasses import replace
 
 from backends.dialects import Dialect, candidates
 from backends.dialects.findings import examine
-from backends.scrape.exposition import Exposition
+from backends.dialects.releases import mesh_of
 from backends.scrape.fetch import Fetcher
-from backends.scrape.inspection import Look, OneSeries, evidence_of, look_at, metrics_of, shows
+from backends.scrape.inspection import Lens, Look, OneSeries, evidence_of, look_at, namespaces_in, shows, versions_in
+from backends.scrape.serverinfo import envoy_versions
 from backends.scrape.settings import ScrapeSettings
 from backends.scrape.targets import Target, TargetsFile
 from backends.scrape.vocabulary import Vocabulary
 from metrics_api import BadConfiguration, Window, format_duration
-from metrics_api.diagnosis import Ability, Diagnosis, Finding, Level
+from metrics_api.diagnosis import Ability, Diagnosis, Finding, Level, Mesh
 
 __all__ = ["diagnose"]
 
@@ -30,6 +31,7 @@ _MOST_SERIES = 50_000
 """Series looked at label by label."""
 
 _LEAST, _ENOUGH = 2, 4
+_ENVOY = "Envoy"
 
 
 async def diagnose(settings: ScrapeSettings, window: Window) -> Diagnosis:
@@ -52,12 +54,13 @@ async def diagnose(settings: ScrapeSettings, window: Window) -> Diagnosis:
         return Diagnosis(name, "scraping nothing", facts, tuple(findings))
     chosen = targets[:: -(-len(targets) // _MOST_TARGETS)]
     try:
-        looks = await _look(settings, chosen)
+        looks, envoys = await _look(settings, chosen)
     except OSError as error:
         unusable = f"no target can be asked: {error.strerror or error}"
         findings.insert(0, Finding(Level.PROBLEM, name, "targets", unusable, "check the files that tls names"))
         return Diagnosis(name, f"{len(targets)} targets", facts, tuple(findings))
     told, able = await asyncio.to_thread(_told, settings, looks)
+    meshes, namespaces = await asyncio.to_thread(_around, settings.dialect, looks, envoys) if able else ((), None)
     answered = [look for look in looks if not look.failure]
     slowest = max((look.seconds for look in answered), default=0.0)
     facts |= {
@@ -69,7 +72,8 @@ async def diagnose(settings: ScrapeSettings, window: Window) -> Diagnosis:
     summary = f"{len(answered)} of {len(chosen)} targets answer, the slowest in {1000 * slowest:.0f} ms; {settings.dialect.name}"
     if len(chosen) < len(targets):
         summary += f"; {len(targets)} targets in all, of which these are a sample"
-    return Diagnosis(name, f"{summary}; scraped every {settings.interval:g}s", facts, (*findings, *told), able)
+    summary += f"; scraped every {settings.interval:g}s"
+    return Diagnosis(name, summary, facts, (*findings, *told), able, meshes, namespaces)
 
 
 def _targets(settings: ScrapeSettings) -> list[Target]:
@@ -79,21 +83,31 @@ def _targets(settings: ScrapeSettings) -> list[Target]:
     return list(dict.fromkeys((*settings.targets, *listed)))
 
 
-async def _look(settings: ScrapeSettings, targets: Sequence[Target]) -> list[Look]:
-    """One look at each target, within the time there is."""
+async def _look(settings: ScrapeSettings, targets: Sequence[Target]) -> tuple[list[Look], tuple[str, ...]]:
+    """One look at each target, within the time there is, and which versions of Envoy those that answer say they are."""
     quick = replace(settings, timeout=min(settings.timeout, _TIME))
-    exposition = Exposition(metrics_of((settings.dialect, *candidates())))
+    lens = Lens.of((settings.dialect, *candidates()))
     slots = asyncio.Semaphore(settings.concurrency)
 
     async def look(fetcher: Fetcher, target: Target) -> Look:
         try:
             async with asyncio.timeout(_TIME), slots:
-                return await look_at(fetcher, target, quick, exposition)
+                return await look_at(fetcher, target, quick, lens)
         except TimeoutError:
             return Look(target, failure=f"no answer within {_TIME:g}s")
 
     async with Fetcher(quick) as fetcher:
-        return list(await asyncio.gather(*(look(fetcher, target) for target in targets)))
+        looks = list(await asyncio.gather(*(look(fetcher, target) for target in targets)))
+        return looks, await envoy_versions(fetcher, (look.target for look in looks if not look.failure))
+
+
+def _around(dialect: Dialect, looks: Sequence[Look], envoys: Iterable[str]) -> tuple[tuple[Mesh, ...], frozenset[str] | None]:
+    """What is good to know beside: the mesh with its version, or else that of the Envoys it is made of; and its namespaces."""
+    series = [one for look in looks for one in look.series]
+    mesh = mesh_of(dialect, versions_in(dialect, series))
+    if not mesh.versions:
+        mesh = mesh_of(dialect, envoys, "" if dialect.mesh == _ENVOY else _ENVOY)
+    return (mesh,), namespaces_in(dialect, series)
 
 
 def _told(settings: ScrapeSettings, looks: Sequence[Look]) -> tuple[list[Finding], tuple[Ability, ...]]:
@@ -111,7 +125,8 @@ def _told(settings: ScrapeSettings, looks: Sequence[Look]) -> tuple[list[Finding
     names = {name: label for label, name in settings.overrides.labels.items()}
     told, able = examine(settings.name, settings.dialect, evidence, names)
     kept = Vocabulary.of(settings.dialect).metrics
-    return [*findings, *told, *_traps(settings, series), *_limit(settings, sum(name in kept for name, _ in series))], able
+    shown = sum(size for look in answered for name, size in look.sizes.items() if name in kept)
+    return [*findings, *told, *_traps(settings, series), *_limit(settings, shown)], able
 
 
 def _speaks(dialect: Dialect, series: Sequence[OneSeries]) -> bool:

@@ -6,6 +6,8 @@ import asyncio
 import os
 import socket
 import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Self
 
@@ -21,6 +23,9 @@ _LARGEST = 64 << 20
 """Bytes of text read from one target, unpacked. The largest proxies expose some tens of megabytes."""
 
 _ACCEPT = "text/plain;version=0.0.4;q=1,application/openmetrics-text;version=1.0.0;q=0.8,*/*;q=0.1"
+_LARGEST_DOCUMENT = 1 << 20
+"""Bytes read of what a target says of itself."""
+
 _OPEN_METRICS = "application/openmetrics-text"
 _OTHER_KINDS = ("text/html", "application/json", "application/vnd.google.protobuf", "image/")
 
@@ -61,8 +66,24 @@ class Fetcher:
 
     async def fetch(self, target: Target) -> Text:
         """The text of one target. :class:`ScrapeFailed` when there is none."""
-        try:
+        with self._failures():
             return await self._get(target)
+
+    async def document(self, target: Target, path: str) -> bytes:
+        """What a target has at another path than that of its metrics. :class:`ScrapeFailed` when it has nothing there."""
+        with self._failures():
+            async with self._session_open().get(
+                f"{target.scheme}://{target.address}{path}", headers=await self._credentials(), allow_redirects=False
+            ) as response:
+                if response.status != 200:
+                    raise ScrapeFailed(f"it answered HTTP {response.status}")
+                return await response.content.read(_LARGEST_DOCUMENT)
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        """Every failure of the transport, as the reason it is for."""
+        try:
+            yield
         except TimeoutError:
             raise ScrapeFailed(f"no answer within {self._settings.timeout:g}s") from None
         except BackendRefused as error:
@@ -80,12 +101,18 @@ class Fetcher:
         except (aiohttp.ClientError, OSError) as error:
             raise ScrapeFailed(f"the connection failed ({type(error).__name__})") from error
 
-    async def _get(self, target: Target) -> Text:
+    def _session_open(self) -> aiohttp.ClientSession:
         if self._session is None:
             raise ScrapeFailed("the source is closed")
+        return self._session
+
+    async def _credentials(self) -> Mapping[str, str]:
         credentials = self._settings.credentials
-        headers = await asyncio.to_thread(credentials.headers) if credentials.in_files else credentials.headers()
-        async with self._session.get(target.url, headers=headers, allow_redirects=False) as response:
+        return await asyncio.to_thread(credentials.headers) if credentials.in_files else credentials.headers()
+
+    async def _get(self, target: Target) -> Text:
+        headers = await self._credentials()
+        async with self._session_open().get(target.url, headers=headers, allow_redirects=False) as response:
             if response.status in (401, 403):
                 raise ScrapeFailed(f"it refused our credentials (HTTP {response.status})")
             if response.status != 200:

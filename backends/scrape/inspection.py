@@ -4,48 +4,81 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from backends.dialects import Dialect, Sign, View
 from backends.dialects.examination import Evidence, identities_of, named_in
+from backends.dialects.releases import namespace_labels
 from backends.scrape.exposition import Exposition, ExpositionError, read_head
 from backends.scrape.fetch import Fetcher, ScrapeFailed
 from backends.scrape.settings import ScrapeSettings
 from backends.scrape.targets import Target
-from backends.scrape.vocabulary import BUCKET, Vocabulary
+from backends.scrape.vocabulary import BUCKET, SUM, Vocabulary
 
-__all__ = ["Look", "evidence_of", "look_at", "metrics_of", "shows"]
+__all__ = ["Lens", "Look", "evidence_of", "look_at", "namespaces_in", "shows", "versions_in"]
 
 _HISTOGRAM_PARTS = (BUCKET, "_count")
+_LAST = b'="+Inf"'
 
 OneSeries = tuple[str, Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one target showed: its series by name and labels, with those that scraping adds, or ``failure``, why it showed none.
+    """What one target showed: series by name and labels, with those that scraping adds, or ``failure``, why it showed none.
 
-    ``seconds`` is how long it took to answer.
+    ``sizes`` is how many series each metric has, those among them that a :class:`Lens` passes over. ``seconds`` is how long it took to
+    answer.
     """
 
     target: Target
     series: tuple[OneSeries, ...] = ()
+    sizes: Mapping[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     failure: str = ""
 
 
-def metrics_of(dialects: Iterable[Dialect]) -> frozenset[str]:
-    """The names of all metrics that tell anything of some dialects."""
-    names: set[str] = set()
-    for dialect in dialects:
-        names |= Vocabulary.of(dialect).metrics
-        names |= {sign.metric for sign in dialect.signs}
-        names |= {sign.metric for trap in dialect.traps for sign in (trap.sign, trap.absent) if sign is not None}
-    return frozenset(names)
+@dataclass(frozen=True, slots=True)
+class Lens:
+    """What is looked at: the metrics that tell anything of some dialects, and of which of them most series tell nothing more.
+
+    Of ``buckets`` the last one of each histogram says that it is there. They and the ``sums`` are most of what a proxy exposes.
+    """
+
+    exposition: Exposition
+    buckets: frozenset[bytes]
+    sums: frozenset[bytes]
+
+    @classmethod
+    def of(cls, dialects: Sequence[Dialect]) -> Lens:
+        """For these dialects."""
+        telling = {sign for dialect in dialects for sign in _signs(dialect)}
+        telling |= {metric for dialect in dialects for view in dialect.views for metric in view.counters}
+        histograms = {latency.metric for dialect in dialects for view in dialect.views for latency in view.latencies}
+        vocabulary = {metric for dialect in dialects for metric in Vocabulary.of(dialect).metrics}
+        buckets, sums = ({f"{metric}{part}" for metric in histograms} - telling for part in (BUCKET, SUM))
+        return cls(Exposition(vocabulary | telling), _encoded(buckets), _encoded(sums))
+
+    def passes_over(self, metric: bytes, head: bytes) -> bool:
+        """Whether a series tells nothing that others do not tell."""
+        return metric in self.sums or (metric in self.buckets and _LAST not in head)
 
 
-async def look_at(fetcher: Fetcher, target: Target, settings: ScrapeSettings, exposition: Exposition) -> Look:
+def _encoded(metrics: Iterable[str]) -> frozenset[bytes]:
+    return frozenset(metric.encode() for metric in metrics)
+
+
+def _signs(dialect: Dialect) -> Iterator[str]:
+    """The metrics by which a dialect shows itself, its traps and its version."""
+    yield from (sign.metric for sign in dialect.signs)
+    yield from (sign.metric for trap in dialect.traps for sign in (trap.sign, trap.absent) if sign is not None)
+    if dialect.version is not None:
+        yield dialect.version.sign.metric
+
+
+async def look_at(fetcher: Fetcher, target: Target, settings: ScrapeSettings, lens: Lens) -> Look:
     """Scrape a target once. Whatever it does, it ends as a look."""
     started = time.monotonic()
     try:
@@ -53,15 +86,18 @@ async def look_at(fetcher: Fetcher, target: Target, settings: ScrapeSettings, ex
         seconds = time.monotonic() - started
         given = target.labelled(settings.name)
         series: dict[bytes, OneSeries] = {}
-        for samples in exposition.read(text.body, open_metrics=text.open_metrics):
+        sizes: Counter[bytes] = Counter()
+        for samples in lens.exposition.read(text.body, open_metrics=text.open_metrics):
             for head, _ in samples:
-                if head not in series:
+                metric = head.partition(b"{")[0].rstrip()
+                sizes[metric] += 1
+                if head not in series and not lens.passes_over(metric, head):
                     name, labels = read_head(head)
                     series[head] = (name, {**labels, **given})
             await asyncio.sleep(0)
     except (ScrapeFailed, ExpositionError, ValueError) as error:
         return Look(target, failure=str(error))
-    return Look(target, tuple(series.values()), seconds)
+    return Look(target, tuple(series.values()), {metric.decode(): size for metric, size in sizes.items()}, seconds)
 
 
 def evidence_of(dialect: Dialect, series: Sequence[OneSeries]) -> tuple[Evidence, ...]:
@@ -90,4 +126,27 @@ def _evidence(view: View, series: Sequence[OneSeries]) -> Evidence:
 
 def shows(sign: Sign, series: Iterable[OneSeries]) -> bool:
     """Whether any of the series is the sign."""
-    return any(name == sign.metric and all(matcher.accepts(labels) for matcher in sign.matchers) for name, labels in series)
+    return any(_is(sign, name, labels) for name, labels in series)
+
+
+def versions_in(dialect: Dialect, series: Iterable[OneSeries]) -> frozenset[str]:
+    """What the series say that the version of the mesh is."""
+    told = dialect.version
+    if told is None:
+        return frozenset()
+    return frozenset(labels.get(told.label, "") for name, labels in series if _is(told.sign, name, labels))
+
+
+def namespaces_in(dialect: Dialect, series: Iterable[OneSeries]) -> frozenset[str] | None:
+    """The namespaces that the series name; None when no label holds the name of one as it is."""
+    holding: dict[str, set[str]] = {}
+    for view in dialect.views:
+        for metric in view.counters:
+            holding.setdefault(metric, set()).update(namespace_labels(view))
+    if not any(holding.values()):
+        return None
+    return frozenset(labels.get(label, "") for name, labels in series for label in holding.get(name, ())) - {""}
+
+
+def _is(sign: Sign, name: str, labels: Mapping[str, str]) -> bool:
+    return name == sign.metric and all(matcher.accepts(labels) for matcher in sign.matchers)

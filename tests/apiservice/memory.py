@@ -23,6 +23,7 @@ from apiservice.requestinfo import RequestInfo
 from apiservice.result import Result
 from apiservice.runner import Runner
 from apiservice.serving import SERVER_LIMITS
+from apiservice.sources import Sources
 from apiservice.standalone import AllowAll, Everyone
 from apiservice.telemetry import Telemetry
 from apiservice.visibility import PeerPolicy
@@ -154,7 +155,7 @@ def parse(info: RequestInfo, query: Mapping[str, str]) -> Question:
 
 
 @asynccontextmanager
-async def serving(
+async def serving(  # noqa: PLR0913 as the application has them
     service: Service | None = None,
     door: Door | None = None,
     *,
@@ -163,6 +164,7 @@ async def serving(
     telemetry: Telemetry | None = None,
     pager: Pager | None = None,
     peers: PeerPolicy | None = None,
+    sources: Sources | None = None,
     bounds: Bounds = Bounds(),  # noqa: B008 - frozen
 ) -> AsyncIterator[TestServer]:
     """The whole application on a free port of the loopback; without a ``door`` it is open as in standalone mode."""
@@ -176,6 +178,7 @@ async def serving(
         telemetry=telemetry,
         pager=pager,
         peers=peers,
+        sources=sources,
     )
     async with _Server(app, bounds) as server:
         yield server

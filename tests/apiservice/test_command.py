@@ -146,3 +146,16 @@ def test_an_unreadable_kubeconfig_is_an_error_and_no_traceback(tmp_path: Path):
     assert result.returncode != 0
     assert "Traceback" not in result.stderr
     assert str(kubeconfig) in result.stderr
+
+
+@pytest.mark.parametrize(("refresh", "code"), [("1m", 0), ("61s", 2)], ids=["now", "past"])
+def test_a_refresh_must_not_be_longer_ago_than_a_source_can_tell(refresh: str, code: int, tmp_path: Path):
+    """Linkerd viz tells of now alone, and answers are of an instant that may be a refresh ago."""
+    file = tmp_path / "config.yaml"
+    file.write_text(
+        f"metrics: {{refresh: {refresh}}}\nbackends: [{{name: viz, type: linkerd, address: 'viz:8085'}}]\n", encoding="utf-8"
+    )
+    checked = run("config", "check", str(file))
+    assert checked.returncode == code
+    told = 'metrics.refresh: source "viz" cannot be asked about more than 60s ago: a longer one would ask it in vain'
+    assert (told in checked.stderr) is bool(code)

@@ -94,3 +94,26 @@ def test_json_is_for_programs(url: str, tmp_path: Path):
         ("mesh", "ok", "prometheus"),
         ("edge", "problem", "scrape"),
     ]
+
+
+def test_what_shows_only_when_sources_are_seen_together_is_told_and_json_has_their_places(url: str, tmp_path: Path):
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        f"metrics: {{window: 1m}}\n"
+        f"kubernetes: {{clusterName: east}}\n"
+        f"backends:\n- {{name: mesh, type: prometheus, url: {url!r}, dialect: istio, covers: {{namespaces: [sh*, shpo]}}}}\n"
+        f"- {{name: twin, type: prometheus, url: {url!r}, dialect: istio, covers: {{cluster: east}}}}\n"
+        f"- {{name: west, type: prometheus, url: {url!r}, dialect: istio, covers: {{cluster: west}}}}\n"
+    )
+    result = doctor("--config", str(config), "-o", "json")
+    assert (result.returncode, result.stderr) == (0, "")
+    mesh, twin, west = json.loads(result.stdout)["sources"]
+    assert [(finding["level"], finding["check"]) for finding in mesh["findings"]] == [("warning", "coverage")]
+    assert mesh["findings"][0]["what"] == "it covers shpo, and no series of it names such a namespace"
+    assert [(finding["level"], finding["check"]) for finding in twin["findings"]] == [("ok", "overlap")]
+    assert [(finding["level"], finding["check"]) for finding in west["findings"]] == [("ok", "cluster")]
+    assert (mesh["covers"], west["covers"]) == (
+        {"cluster": "", "namespaces": ["sh*", "shpo"]},
+        {"cluster": "west", "namespaces": []},
+    )
+    assert mesh["meshes"] == [{"name": "Istio", "dialect": "istio", "versions": [], "versionOf": ""}]

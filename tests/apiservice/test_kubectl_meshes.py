@@ -26,6 +26,7 @@ THEN = f"time={timestamp(INSTANT)},window=1m"
 WEB = {"direction": "inbound", "tls": "true", "namespace": "shop", "deployment": "web"}
 BOOKS = {"reporter": "destination", "destination_workload": "books", "destination_workload_namespace": "library"}
 STATUS = {"response_code": "200"}
+PROVENANCE = ("source", "dialect", "effective-window", "staleness")
 
 
 def kept() -> Series:
@@ -59,6 +60,20 @@ async def test_two_meshes_are_one_table(kubectl: Kubectl):
         ["library", "deployment.db", "-", "-", "-", "-", "-"],
         ["shop", "deployment.web", "90.00%", "10.0rps", "5ms", "9ms", "10ms"],
     ]
+
+
+async def test_every_object_says_where_its_numbers_come_from(kubectl: Kubectl):
+    told = "".join(rf" {{.metadata.annotations.metrics\.smi-spec\.io/{name}}}" for name in PROVENANCE)
+    rows = f'jsonpath={{range .items[*]}}{{.metadata.name}}{told}{{"\\n"}}{{end}}'
+    got = await kubectl("get", "trafficmetrics", "-A", "--field-selector", THEN, "-o", rows)
+    assert got.code == 0, got.err
+    assert got.table == [
+        ["deployment.books", "prometheus", "istio", "1m0s", "0s"],
+        ["deployment.db", "prometheus", "istio", "1m0s", "0s"],
+        ["deployment.web", "prometheus", "linkerd", "1m0s", "0s"],
+    ]
+    wide = await kubectl("get", "trafficmetrics", "-A", "--field-selector", THEN, "-o", "wide")
+    assert [row[-1] for row in wide.table] == ["SOURCE", *["prometheus"] * 3]
 
 
 async def test_what_has_connections_alone_is_null_and_kubectl_says_why(kubectl: Kubectl):

@@ -133,7 +133,7 @@ class Shared(Sharing):
 async def test_of_equal_questions_one_is_missed_others_join_and_later_ones_are_held() -> None:
     sharing, source = Shared(), Source(gate=asyncio.Event())
     assert source.gate is not None
-    fanout = Fanout([source], sharing=sharing)
+    fanout = Fanout.of([source], sharing=sharing)
     asking = [asyncio.create_task(fanout.gather(QUERY)) for _ in range(3)]
     await asyncio.sleep(0.01)
     assert sharing.told == {"missed": 1}
@@ -169,14 +169,14 @@ async def test_who_takes_over_the_work_of_another_has_joined_nobody() -> None:
 
 
 async def test_a_question_is_logged_with_what_came_of_it() -> None:
-    fanout = Fanout([Source(), Source(error=BackendUnavailable("far", "is down"), name="far")])
+    fanout = Fanout.of([Source(), Source(error=BackendUnavailable("far", "is down"), name="far")])
     with logged(4) as log:
         await fanout.gather(QUERY)
     lines = [line for line in log.getvalue().splitlines() if "asked a source" in line]
     assert ['source="mesh" outcome="ok"' in line for line in lines] == [True, False]
     assert 'source="far" outcome="BackendUnavailable"' in lines[1]
     with logged(3) as log:
-        await Fanout([Source()]).gather(QUERY)
+        await Fanout.of([Source()]).gather(QUERY)
     assert log.getvalue() == ""
 
 

@@ -35,13 +35,13 @@ def seen(resource: ResourceRef) -> Sample:
 @pytest.fixture
 async def shop() -> AsyncIterator[TestClient[Any, Any]]:
     """A cluster with a busy and an idle Deployment, and series of one that was deleted."""
-    service = Answers(TrafficService(Fanout([Source((seen(WEB), seen(GONE)))]), CLUSTER), refresh=5)
+    service = Answers(TrafficService(Fanout.of([Source((seen(WEB), seen(GONE)))]), CLUSTER), refresh=5)
     async with client(service) as session:
         yield session
 
 
 async def test_fault_17_an_empty_list_is_a_list_and_an_edge_is_never_null():
-    nothing = Answers(TrafficService(Fanout([Source()]), StandaloneObjects("Deployment")), refresh=5)
+    nothing = Answers(TrafficService(Fanout.of([Source()]), StandaloneObjects("Deployment")), refresh=5)
     async with client(nothing) as session:
         document = await (await session.get(f"{SHOP}/deployments")).json()
     assert document["items"] == []

@@ -86,7 +86,7 @@ def seen(
 
 @asynccontextmanager
 async def served(mesh: Mesh, objects: Objects) -> AsyncIterator[TestClient[Any, Any]]:
-    service = Answers(TrafficService(Fanout((mesh,)), objects), refresh=5, clock=lambda: 1_795_300_003.0)
+    service = Answers(TrafficService(Fanout.of((mesh,)), objects), refresh=5, clock=lambda: 1_795_300_003.0)
     async with client(service) as session:
         yield session
 

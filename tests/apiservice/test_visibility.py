@@ -174,7 +174,7 @@ async def opened(directory: Path, *, authorized: bool = True, source: Source | N
         kube.allows = allows
         clock = ManualClock()
         gate = Gate(SubjectAccessReviews(calls, clock, deadline=2))
-        answers = Answers(TrafficService(Fanout([source], keep=0.5), Namespaces("Deployment")), refresh=1)
+        answers = Answers(TrafficService(Fanout.of([source], keep=0.5), Namespaces("Deployment")), refresh=1)
         peers = AuthorizedPeers(answers, gate, Namespaces("Deployment")) if authorized else None
         options = AppOptions("0.1.0", refresh=1)
         async with client(peers or answers, gate, options=options, peers=peers) as session:

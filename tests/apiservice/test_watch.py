@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from apiservice.result import Result
-from metrics_api import BackendUnavailable
+from metrics_api import BackendUnavailable, TrafficMetrics
+from metrics_api.provenance import STALENESS
 from tests.apiservice.asking import status_of
 from tests.apiservice.changing import (
     API,
@@ -55,6 +57,26 @@ async def test_what_stays_within_rounding_is_not_told(shop: Changing):
         shop.rows = moved(shop.rows, "web", success=54_100, p99=12_010)
         await shop.polls(3)
         assert await stream.quiet()
+
+
+async def test_that_numbers_only_grow_older_is_not_told(shop: Changing):
+    """A source that has whole minutes says something older with every refresh, until there is a newer minute."""
+
+    def aged(seconds: int) -> tuple[TrafficMetrics, ...]:
+        return tuple(replace(row, annotations={STALENESS: f"2m{seconds}s"}) for row in (API, WEB))
+
+    shop.rows = aged(0)
+    async with served(shop) as session, watching(session, WATCH) as stream:
+        first = await stream.next()
+        assert first["object"]["metadata"]["annotations"] == {"metrics.smi-spec.io/staleness": "2m0s"}
+        assert await stream.told(1) == [("ADDED", "web")]
+        for seconds in (5, 55, 0):
+            shop.rows = aged(seconds)
+            await shop.polls(2)
+        assert await stream.quiet()
+        shop.rows = moved(aged(5), "web", success=99_000)
+        event = await stream.next()
+        assert (event["type"], event["object"]["metadata"]["annotations"][STALENESS]) == ("MODIFIED", "2m5s")
 
 
 async def test_a_watch_goes_on_from_a_list(shop: Changing):

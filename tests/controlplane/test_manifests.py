@@ -114,9 +114,9 @@ def test_the_sample_configuration_is_valid():
     text = manifest("configmap.yaml")["data"]["config.yaml"]
     problems = Problems()
     settings = read_settings(text, "config.yaml", {}, {}, problems)
-    (backend,) = configured(settings.backends)
+    (source,) = configured(settings.backends)
     assert problems.found == []
-    assert backend.name == "mesh"
+    assert source.name == "mesh"
 
 
 def test_tls_is_verified():
@@ -194,6 +194,8 @@ async def test_a_reader_of_the_cluster_has_the_verbs_discovery_names(installed: 
         pytest.param("list", "namespaces", "", "", False, id="all namespaces"),
         pytest.param("get", "nodes", "", "n1", False, id="a node"),
         pytest.param("get", "nodes/edges", "", "n1", False, id="the edges of a node"),
+        pytest.param("list", "sources", "", "", False, id="the sources"),
+        pytest.param("get", "sources", "", "mesh", False, id="a source"),
     ],
 )
 async def test_a_reader_of_a_namespace(
@@ -208,6 +210,9 @@ async def test_a_reader_of_a_namespace(
         pytest.param("get", "namespaces", "shop", "shop", True, id="a namespace"),
         pytest.param("list", "edges", "shop", "", True, id="its edges"),
         pytest.param("list", "pods", "shop", "", False, id="pods"),
+        pytest.param("list", "sources", "", "", True, id="the sources"),
+        pytest.param("get", "sources", "", "mesh", True, id="a source"),
+        pytest.param("watch", "sources", "", "", False, id="a watch of the sources"),
     ],
 )
 async def test_a_reader_of_the_cluster(

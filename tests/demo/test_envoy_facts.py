@@ -16,6 +16,9 @@ import pytest
 from apiservice.demo.bootstrap import Cluster
 from apiservice.demo.shop import LOCAL_APP, Route
 from backends.dialects import load_dialect
+from backends.scrape import ScrapeSettings, Target
+from backends.scrape.fetch import Fetcher
+from backends.scrape.serverinfo import envoy_versions
 from tests.demo.lab import Config, Laboratory, laboratory, serve_grpc, serve_http, serve_lines
 
 pytestmark = pytest.mark.real
@@ -242,3 +245,12 @@ async def test_how_grpc_stats_is_set_decides_where_failures_are_counted(
         lab = await stack.enter_async_context(laboratory(envoy, tmp_path, clusters, change=change))
         await lab.call("inventory", "/shop.Inventory/Fail14")
         assert (await lab.scrape()).value(metric, envoy_cluster_name="inventory", **labels) == 1
+
+
+async def test_its_admin_interface_says_which_version_it_is(lab: Laboratory, envoy: Path):
+    process = await asyncio.create_subprocess_exec(str(envoy), "--version", stdout=asyncio.subprocess.PIPE)
+    told, _ = await process.communicate()
+    settings = ScrapeSettings("lab", load_dialect("envoy"), (Target(lab.proxy.admin),))
+    async with Fetcher(settings) as fetcher:
+        (version,) = await envoy_versions(fetcher, settings.targets)
+    assert f"/{version}/" in told.decode()

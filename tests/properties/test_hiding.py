@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apiservice.hiding import NODES, hide, home_of, namespace_of, place_of
-from metrics_api import EVERYTHING, UNKNOWN, Direction, Histogram, ResourceRef, Sample, Side, best_observers, row_name
+from metrics_api import EVERYTHING, UNKNOWN, Direction, Histogram, Identities, ResourceRef, Sample, Side, best_observers, row_name
 from metrics_api.resources import host
 
 SPACES = ("shop", "data", "secret", "hideout")
@@ -37,6 +37,8 @@ samples = st.builds(
     latency=latencies,
     trust=st.integers(0, 2),
     source=st.sampled_from(["one", "two"]),
+    dialect=st.sampled_from(["istio", "viz"]),
+    identities=st.none() | st.sampled_from(SPACES).map(lambda space: Identities(f"default.{space}", "web.shop")),
 )
 groups = st.lists(samples, max_size=12).map(best_observers)
 places = st.frozensets(st.sampled_from([*map(namespace_of, SPACES), NODES, host("example.com"), host("web.secret.svc")]))
@@ -68,6 +70,12 @@ def test_nobody_is_named_whose_place_may_not_be_told_of(found: list[Sample], vis
 
 
 @given(groups, places)
+def test_nobody_unnamed_is_named_by_an_identity(found: list[Sample], visible: frozenset[ResourceRef]):
+    shown = hide(found, visible)[0]
+    assert {sample.identities for sample in shown if sample.peer == UNKNOWN} <= {None}
+
+
+@given(groups, places)
 def test_every_row_has_a_name_of_its_own(found: list[Sample], visible: frozenset[ResourceRef]):
     shown = hide(found, visible)[0]
     rows = [(sample.resource, sample.direction, sample.peer) for sample in shown]
@@ -92,6 +100,8 @@ def test_nothing_tells_how_the_hidden_are_called(found: list[Sample], visible: f
 
 @given(groups)
 def test_who_may_be_told_of_every_place_is_told_everything(found: list[Sample]):
+    # Nobody can be asked whether the identity of an unknown peer may be told.
+    found = [replace(sample, identities=None) if sample.peer == UNKNOWN else sample for sample in found]
     everywhere = hide(found, frozenset())[1]
     shown, hidden = hide(found, everywhere)
     assert (hidden, sorted(map(repr, shown))) == (frozenset(), sorted(map(repr, found)))

@@ -111,5 +111,5 @@ async def test_a_mesh_that_knows_connections_of_a_namespace_does_not_hide_the_re
 
 async def test_a_source_that_knows_connections_alone_does_not_hide_the_requests_of_the_next(together: Written):
     sources = [await together.source("istio"), await together.source("linkerd")]
-    (sample,) = (await Fanout(sources).gather(question("Namespace", name="left"))).samples
+    (sample,) = (await Fanout.of(sources).gather(question("Namespace", name="left"))).samples
     assert (sample.resource, sample.success) == (ResourceRef("Namespace", "", "left"), 480.0)

@@ -110,7 +110,7 @@ class Desk:
             rows = self.make(settings, discovery, lambda: NOW)
             assert rows.refusal(query) is None
             reader = Reader("aws", MetricData("aws", self.session), Budget("aws", 1000), lambda: NOW)
-            (seen,) = await MeasuredSource("aws", rows, reader).observe(query, [moment])
+            (seen,) = await MeasuredSource("aws", rows, reader, settings.source).observe(query, [moment])
         assert not seen.incomplete
         return Answer(seen.samples, seen.moment.end, seen.moment.window, seen.warnings)
 

@@ -52,4 +52,4 @@ def _made(more: str) -> tuple[list[object], list[str]]:
     text = "- " + "\n  ".join(lines) + "\n"
     problems = Problems()
     made = configured(parse_document(text, "config.yaml", problems).items())
-    return list(made), list(problems.found)
+    return [source.backend for source in made], list(problems.found)

@@ -127,6 +127,7 @@ async def test_the_source_as_a_whole_answers_with_them(aws: Aws, desk: Desk) -> 
         answer = await backend.answer(EDGES)
         then, now = await backend.history(EDGES, Span(MINUTE, END, 60))
     assert told(answer) == told(now) == told(await desk.answered(EDGES))
+    assert {sample.dialect for sample in (*answer.samples, *now.samples)} == {"appmesh"}
     assert {counts[:2] for counts in told(then).values()} == {(0.0, 0.0)}
 
 

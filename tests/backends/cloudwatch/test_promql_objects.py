@@ -42,9 +42,10 @@ async def edges(endpoint: PromqlEndpoint, path: str, direction: str) -> dict[tup
     request = parse_request("GET", f"/apis/metrics.smi-spec.io/v1alpha1/{path}", parameters)
     question = parse_question(request, parameters, Window(60))
     async with source_of(endpoint.url, "scrapeInterval: 1m") as source:
-        service = TrafficService(Fanout((source,)), ClusterObjects(synced(*objects()), patience=0.01))
+        service = TrafficService(Fanout.of((source,)), ClusterObjects(synced(*objects()), patience=0.01))
         result = await Answers(service, refresh=20, clock=lambda: float(INSTANT)).answer(question)
     assert result.warnings == ()
+    assert {row.annotations["metrics.smi-spec.io/dialect"] for row in result.rows} <= {"cloudwatch-otel"}
     return {
         (row.resource, row.edge.peer): ((row.success or 0) // 1000, (row.failure or 0) // 1000)
         for row in result.rows

@@ -96,6 +96,7 @@ async def test_the_source_as_a_whole_answers_with_them(aws: Aws, desk: Desk) -> 
         answer = await backend.answer(TOTALS)
         then, now = await backend.history(TOTALS, Span(MINUTE, END, 60))
     assert told(answer) == told(now) == told(await desk.answered(TOTALS))
+    assert {sample.dialect for sample in (*answer.samples, *now.samples)} == {"ecs-service-connect"}
     assert {counts[:2] for counts in told(then).values()} == {(0.0, 0.0)}
 
 

@@ -87,7 +87,7 @@ async def test_totals_are_what_services_received(source: CloudWatchBackend) -> N
         (bare(WEB), Direction.FROM, EVERYTHING): (97.0, 3.0, 0.03),
         (bare(ORDERS), Direction.FROM, EVERYTHING): (19.0, 1.0, 0.015),
     }
-    assert {sample.side for sample in answer.samples} == {Side.SERVER}
+    assert {(sample.side, sample.dialect) for sample in answer.samples} == {(Side.SERVER, "application-signals")}
     (remark,) = answer.warnings
     assert "the numbers cover 1m0s until" in remark
     assert (answer.instant, answer.window, answer.incomplete) == (END, Window(60), False)

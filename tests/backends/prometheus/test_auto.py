@@ -81,6 +81,19 @@ async def test_two_meshes_in_one_store_are_one_answer_and_traces_come_last(url: 
     assert not answer.incomplete
 
 
+async def test_each_row_says_which_of_the_dialects_told_it_now_and_in_history(url: str):
+    async with source(url) as auto:
+        answers = [await auto.answer(asked()), *await auto.history(asked(), Span(INSTANT, INSTANT, 10))]
+    for answer in answers:
+        assert {sample.resource.name: sample.dialect for sample in answer.samples} == {
+            "books": "istio",
+            "web": "linkerd",
+            "far": "linkerd",
+            "back": "linkerd",
+            "batch": "otel-servicegraph",
+        }
+
+
 async def test_edges_that_one_dialect_tells_are_not_told_again_by_its_fallback(url: str):
     """Linkerd's classic metrics name the workload that was called, its newer ones the Service."""
     async with source(url) as auto:

@@ -12,12 +12,13 @@ from urllib.parse import urlsplit
 import pytest
 
 from apiservice.doctor import render
+from apiservice.examination import Examined
 from backends.dialects import Sign, builtin_dialects, load_dialect, parse_dialect, parse_matchers
 from backends.dialects.overrides import Overrides, override
-from backends.prometheus import PrometheusSettings
+from backends.prometheus import PrometheusBackend, PrometheusSettings
 from backends.prometheus.diagnosis import diagnose
-from metrics_api import Window
-from metrics_api.diagnosis import Diagnosis, Finding, Level
+from metrics_api import Source, Window
+from metrics_api.diagnosis import Diagnosis, Finding, Level, Mesh
 from tests.backends.prometheus.cases import CASES, NOW, history, mesh, store_of
 from tests.doubles.backfill import INSTANT, STEP, exposition, series
 from tests.doubles.meshes.all import MESHES
@@ -256,6 +257,7 @@ def victoria(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with victoria_metrics(tmp_path_factory.mktemp("victoria"), (), retention="100y") as url:
         for case in ("healthy", "pod-renamed", "doubled"):
             lines = [f"{line}000" for line in CASES[case].splitlines()]
+            lines.append(f'istio_build{{component="pilot",tag="1.24.1",case="{case}"}} 1 {NOW}000')
             post(url, "/api/v1/import/prometheus", "\n".join(lines))
         post(url, "/internal/force_flush", "")
         yield url
@@ -274,6 +276,7 @@ async def test_victoria_metrics_is_examined_as_well_and_its_parameters_narrow_it
     made = PrometheusSettings("mesh", victoria, load_dialect("istio"), params={"extra_label": f"case={case}"})
     diagnosis = await diagnose(made, MINUTE, NOW)
     assert diagnosis.facts["product"] == "VictoriaMetrics"
+    assert (diagnosis.meshes, diagnosis.namespaces) == ((Mesh("Istio", "istio", ("1.24.1",)),), frozenset({"shop"}))
     assert told(diagnosis) == ([FAULTS[case][:2]] if case in FAULTS else [])
 
 
@@ -292,7 +295,8 @@ mesh: Prometheus VERSION at URL, answered in N ms; istio; a sample every 10s
 
 async def test_the_screen_of_a_store_with_two_faults(url: str):
     window = Window(30)
-    screen = render([await examine(url, "pod-renamed", window=window)], window, "text", 120)
+    mesh = Source(PrometheusBackend(source(url, "pod-renamed")), type="prometheus")
+    screen = render([Examined(mesh, await examine(url, "pod-renamed", window=window))], window, "text", 120)
     for pattern, word in ((re.escape(url), "URL"), (r"Prometheus \S+", "Prometheus VERSION"), (r"\d+ ms", "N ms")):
         screen = re.sub(pattern, word, screen, count=1)
     assert screen == SCREEN

@@ -52,7 +52,7 @@ async def test_counts_and_latencies_come_out_of_memory():
     async with exporter(counting) as web, ScrapeBackend(settings(target(web.address))) as source:
         answer = await ask(source, right, seconds=2, past=True)
         (row,) = answer.samples
-    assert (row.resource, row.direction, row.side, row.source) == (WEB, Direction.FROM, Side.SERVER, "mesh")
+    assert (row.resource, row.direction, row.side, row.source, row.dialect) == (WEB, Direction.FROM, Side.SERVER, "mesh", "small")
     success, failure = rate(answer)
     assert failure == pytest.approx(success / 10, rel=0.01)
     assert isinstance(row.latency, Histogram)
@@ -154,6 +154,23 @@ async def test_what_failed_a_moment_ago_is_still_in_the_window():
         assert seen(answer) == {"web"}
         # In a window that holds none of its samples any more, nothing is known.
         await refused(source, "no target answers", seconds=1)
+
+
+async def test_after_an_outage_what_nobody_counted_is_missing_and_said_to_be():
+    async with exporter(counting) as web, ScrapeBackend(settings(target(web.address))) as source:
+        await ask(source, right, seconds=1, past=True)
+        web.status = 500
+        await refused(source, "no target answers", seconds=1)
+        # It comes back in the middle of a window of a second.
+        await asyncio.sleep((0.5 - time.time()) % 1)
+        web.status = 200
+        answer = await ask(
+            source, lambda answer: "cannot be" not in "".join(answer.warnings) and not right(answer), seconds=1, past=True
+        )
+        assert rate(answer)[0] < 80
+        assert answer.incomplete
+        assert any("not scraped in a part of the window, and what was counted there is missing" in told for told in answer.warnings)
+        assert right(await ask(source, lambda answer: not answer.incomplete, seconds=1, past=True))
 
 
 async def test_a_window_shorter_than_two_scrapes_names_the_shortest_useful_one():

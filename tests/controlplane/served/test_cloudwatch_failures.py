@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -156,6 +157,12 @@ async def test_metrics_count_what_was_asked_of_aws(server: Running, whole: Aws):
     assert told[f"trafficmetrics_source_estimated_monthly_cost_dollars{{{source}}}"] > 0
 
 
+def _provenance(item: Mapping[str, Any]) -> tuple[str | None, ...]:
+    """What an object says of its source, the dialect, how late its numbers are, and whether they need be."""
+    annotations = item["metadata"]["annotations"]
+    return tuple(annotations.get(f"metrics.smi-spec.io/{name}") for name in ("source", "dialect", "staleness", "stale"))
+
+
 async def test_over_the_budget_numbers_are_stale_and_marked_and_then_there_are_none(aws: Aws, tmp_path: Path):
     async with running(aws, tmp_path, aws.environment(), {"budget": 8}) as poor:
         # All in one minute of the clock, or the budget is new.
@@ -164,10 +171,10 @@ async def test_over_the_budget_numbers_are_stale_and_marked_and_then_there_are_n
         minute = int(time.time()) // 60 * 60 - 1200
         first = await poor.get(f"{GV}/namespaces/shop/deployments?time={_text(minute)}")
         assert (first.status, "Warning" in first.headers) == (200, False)
-        assert [item["metadata"].get("annotations") for item in first.document["items"]] == [None] * len(first.document["items"])
+        assert {_provenance(item) for item in first.document["items"]} == {("signals", "application-signals", "0s", None)}
         later = await poor.get(f"{GV}/namespaces/shop/deployments?time={_text(minute + 120)}")
         assert later.status == 200
-        assert {item["metadata"]["annotations"]["metrics.smi-spec.io/stale"] for item in later.document["items"]} == {"true"}
+        assert {_provenance(item) for item in later.document["items"]} == {("signals", "application-signals", "2m0s", "true")}
         assert {item["timestamp"] for item in later.document["items"]} == {_text(minute)}
         assert any(
             "the numbers are 2m0s older than they could be; raise budget, or ask less often" in text

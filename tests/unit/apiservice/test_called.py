@@ -169,7 +169,7 @@ async def test_peers_that_are_hidden_together_have_no_percentiles_and_the_reader
     source = Source(tuple(call(ref("Deployment", "web"), caller, Direction.FROM) for caller in callers))
     path = EDGES.format("web")
     question = replace(parse_question(parse_request("GET", f"{ROOT}/{path}", {}), {}, Window(60)), visible=frozenset())
-    result = await TrafficService(Fanout([source]), cluster()).answer(question, 100)
+    result = await TrafficService(Fanout.of([source]), cluster()).answer(question, 100)
     assert peers(result.rows) == {UNKNOWN: (20_000, None)}
     why = "percentiles are not known where several workloads are added up, because a source gives those of each and no histogram"
     assert result.warnings == (f"{why}: shop/web",)

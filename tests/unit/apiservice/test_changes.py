@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from apiservice.watching import Event, difference
 from apiservice.watching.changes import by_key, has_moved
-from metrics_api import Direction, Edge, Extra, ResourceRef, Side, TrafficMetrics, Window
+from metrics_api import Direction, Edge, Extra, ResourceRef, Side, SplitBackend, TrafficMetrics, Window, format_duration
 
 WEB = TrafficMetrics(
     "web",
@@ -85,12 +85,34 @@ def test_an_incomplete_answer_takes_nothing_away(before: list[TrafficMetrics], n
         pytest.param({"extras": (Extra("p95_response_latency", 30_100),)}, False, id="a percentile asked for, within rounding"),
         pytest.param({"extras": (Extra("p95_response_latency", 30_200),)}, True, id="a percentile asked for"),
         pytest.param({"extras": (Extra("p95_response_latency"),)}, True, id="a percentile not known any more"),
+        pytest.param({"extras": (*WEB.extras, Extra("p99.9_response_latency", 1))}, True, id="a percentile nobody asked for came"),
+        pytest.param({"extras": ()}, True, id="a percentile nobody asked for went"),
+        pytest.param({"extras": (Extra("p75_response_latency", 30_000),)}, True, id="another percentile"),
+        pytest.param({"backend": SplitBackend("web", "web-v2", 10)}, True, id="what part of a split it is"),
         pytest.param({"instant": 105}, False, id="the time alone"),
     ],
 )
 def test_a_row_is_told_again_when_it_says_something_new(change: dict[str, object], told: bool) -> None:  # noqa: FBT001
     now = replace(WEB, **change)  # type: ignore[arg-type]
     assert has_moved(WEB, now) is told
+
+
+def told_at(staleness: int, **more: str) -> dict[str, str]:
+    return {"metrics.smi-spec.io/source": "aws", "metrics.smi-spec.io/staleness": format_duration(staleness), **more}
+
+
+def test_a_source_that_has_whole_minutes_is_not_told_again_in_every_refresh() -> None:
+    """Its numbers grow older by a refresh each time, until there are newer ones."""
+    told = by_key([replace(WEB, annotations=told_at(120))])
+    for instant, staleness in enumerate((125, 130, 175, 120, 125), 105):
+        assert difference(told, [replace(WEB, instant=instant, annotations=told_at(staleness))], instant) == []
+
+
+def test_another_annotation_is_told_however_old_the_numbers_are() -> None:
+    told = by_key([replace(WEB, annotations=told_at(120))])
+    late = {"metrics.smi-spec.io/stale": "true"}
+    assert [event.kind for event in difference(told, [replace(WEB, annotations=told_at(240, **late))], 105)] == ["MODIFIED"]
+    assert [event.kind for event in difference(told, [WEB], 105)] == ["MODIFIED"]
 
 
 def test_a_slow_drift_is_told_as_soon_as_it_adds_up() -> None:

@@ -1,17 +1,17 @@
-"""The doctor's two forms: a screen for people, and a document for programs; and that an examination that fails is itself a finding."""
+"""The doctor's two forms: a screen for people, and a document for programs."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-import logging
-from typing import cast
+from dataclasses import replace
 
 import pytest
 
-from apiservice.doctor import examine, render
-from metrics_api import Backend, Window
-from metrics_api.diagnosis import Ability, Diagnosis, Finding, Level
+from apiservice.doctor import render
+from apiservice.examination import Examined
+from metrics_api import Merge, Offer, Terms, Window
+from metrics_api.diagnosis import Ability, Diagnosis, Finding, Level, Mesh
+from tests.unit.apiservice.sources import source
 
 MINUTE = Window(60)
 WAYS = ("received", "to", "from")
@@ -76,23 +76,27 @@ edge: Thanos 0.35.1 at http://thanos:10902, answered in 91 ms; istio, linkerd; a
 1 problem and 1 warning, for a window of 1m0s"""
 
 
+def of(diagnosis: Diagnosis, terms: Terms = Terms(), offer: Offer | None = None) -> Examined:  # noqa: B008 - frozen
+    return Examined(source(diagnosis.source, terms, offer), diagnosis)
+
+
 @pytest.mark.parametrize(("diagnosis", "screen"), [(WELL, WELL_SCREEN), (ILL, ILL_SCREEN)], ids=["well", "ill"])
 def test_the_screen_is_as_short_as_what_is_wrong_and_as_wide_as_the_terminal(diagnosis: Diagnosis, screen: str):
-    assert render([diagnosis], MINUTE, "text", 80) == screen
+    assert render([of(diagnosis)], MINUTE, "text", 80) == screen
 
 
 def test_the_screen_of_two_sources_ends_in_one_verdict():
-    assert render([WELL, ILL], MINUTE, "text", 80) == "\n".join((*WELL_SCREEN.splitlines()[:-1], *ILL_SCREEN.splitlines()))
+    assert render([of(WELL), of(ILL)], MINUTE, "text", 80) == "\n".join((*WELL_SCREEN.splitlines()[:-1], *ILL_SCREEN.splitlines()))
 
 
 def test_what_a_store_sends_cannot_write_on_the_terminal():
     hostile = Diagnosis("mesh", "\x1b[2J\x07gone", {}, (Finding(Level.WARNING, "mesh", "store", "it warns: \x1b]0;x\x07", "a\rb"),))
-    shown = render([hostile], MINUTE, "text", 80)
+    shown = render([of(hostile)], MINUTE, "text", 80)
     assert not {character for character in shown if not character.isprintable()} - {"\n"}
 
 
 def test_the_document_has_everything_under_stable_keys():
-    document = json.loads(render([WELL, ILL], MINUTE, "json"))
+    document = json.loads(render([of(WELL), of(ILL)], MINUTE, "json"))
     assert {key: document[key] for key in ("ok", "window", "problems", "warnings")} == {
         "ok": False,
         "window": "1m0s",
@@ -102,9 +106,16 @@ def test_the_document_has_everything_under_stable_keys():
     first, second = document["sources"]
     assert first == {
         "name": "mesh",
+        "type": "prometheus",
         "level": "ok",
         "summary": WELL.summary,
+        "covers": {"cluster": "", "namespaces": []},
+        "merge": "first",
+        "hedgeAfterSeconds": 0.0,
+        "percentiles": None,
+        "delaySeconds": 0,
         "facts": {"type": "prometheus", "milliseconds": 4},
+        "meshes": [],
         "answers": [
             {"dialect": "linkerd", "resources": "workloads", "told": list(WAYS), "lost": []},
             {"dialect": "linkerd", "resources": "pods", "told": list(WAYS), "lost": []},
@@ -122,53 +133,34 @@ def test_the_document_has_everything_under_stable_keys():
     assert [finding["level"] for finding in second["findings"]] == ["problem", "warning", "ok"]
 
 
-class Source:
-    """A source whose examination does what a test says."""
-
-    def __init__(self, name: str, failure: BaseException | None = None, delay: float = 0.0) -> None:
-        self.name = name
-        self._failure = failure
-        self._delay = delay
-
-    async def diagnose(self, window: Window) -> Diagnosis:
-        await asyncio.sleep(self._delay)
-        if self._failure is not None:
-            raise self._failure
-        return Diagnosis(self.name, f"examined for {window}")
+WEST = Terms("west", ("shop", "team-*"), Merge.SUM, 0.5)
+LATE = Offer((0.5, 0.95, 0.999), 120)
+UPGRADED = replace(WELL, meshes=(Mesh("Istio", "istio", ("1.9.0", "1.24.1")), Mesh("Linkerd", "linkerd", ("2.366.0",), "proxy")))
 
 
-class Silent:
-    """A source that cannot be examined."""
-
-    name = "silent"
-
-
-async def examined(*sources: object) -> list[Diagnosis]:
-    return await examine([cast("Backend", source) for source in sources], MINUTE)
+def test_what_is_not_the_same_for_all_sources_has_lines_of_its_own():
+    assert render([of(UPGRADED, WEST, LATE)], MINUTE, "text", 132).splitlines()[1:4] == [
+        "  Istio 1.9.0 and 1.24.1, Linkerd (proxy 2.366.0)",
+        "  covers cluster west, namespaces shop, team-*; merge: sum; asked a second time after 0.5s; percentiles 50, 95, 99.9; numbers are",
+        "  2m0s old",
+    ]
 
 
-async def test_sources_are_examined_at_the_same_time_and_told_in_their_order(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("apiservice.doctor._DEADLINE", 0.5)
-    sources = [Source(str(number), delay=0.3) for number in range(8)]
-    assert [diagnosis.source for diagnosis in await examined(*sources)] == [source.name for source in sources]
+def test_a_mesh_whose_version_is_not_visible_is_named_by_its_dialect_alone():
+    unseen = replace(WELL, meshes=(Mesh("Linkerd", "linkerd"),))
+    assert render([of(unseen)], MINUTE, "text", 80) == WELL_SCREEN
 
 
-async def test_an_examination_that_fails_is_a_problem_and_the_others_are_told_all_the_same(caplog: pytest.LogCaptureFixture):
-    with caplog.at_level(logging.WARNING):
-        broken, well = await examined(Source("broken", KeyError("secret")), Source("well"))
-    assert broken.level is Level.PROBLEM
-    assert broken.findings[0].what == "its examination failed (KeyError)"
-    assert "secret" not in render([broken], MINUTE, "text", 80)
-    assert caplog.records[0].exc_info is not None
-    assert well == Diagnosis("well", "examined for 1m0s")
-
-
-async def test_an_examination_that_does_not_end_is_a_problem(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("apiservice.doctor._DEADLINE", 0.05)
-    (slow,) = await examined(Source("slow", delay=60))
-    assert slow.findings[0].what == "it could not be examined within 0.05s"
-
-
-async def test_a_source_that_cannot_be_examined_is_no_problem():
-    (silent,) = await examined(Silent())
-    assert (silent.level, silent.summary) == (Level.OK, "a source that cannot be examined")
+def test_the_document_has_the_place_of_a_source_and_its_meshes():
+    (entry,) = json.loads(render([of(UPGRADED, WEST, LATE)], MINUTE, "json"))["sources"]
+    assert {key: entry[key] for key in ("covers", "merge", "hedgeAfterSeconds", "percentiles", "delaySeconds", "meshes")} == {
+        "covers": {"cluster": "west", "namespaces": ["shop", "team-*"]},
+        "merge": "sum",
+        "hedgeAfterSeconds": 0.5,
+        "percentiles": [50.0, 95.0, 99.9],
+        "delaySeconds": 120,
+        "meshes": [
+            {"name": "Istio", "dialect": "istio", "versions": ["1.9.0", "1.24.1"], "versionOf": ""},
+            {"name": "Linkerd", "dialect": "linkerd", "versions": ["2.366.0"], "versionOf": "proxy"},
+        ],
+    }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from apiservice.hiding import NODES, discreet, hide, home_of, namespace_of, place_of, words_of
-from metrics_api import EVERYTHING, UNKNOWN, Direction, Histogram, Naming, Percentiles, ResourceRef, Sample, Side
+from metrics_api import EVERYTHING, UNKNOWN, Direction, Histogram, Identities, Naming, Percentiles, ResourceRef, Sample, Side
 from metrics_api.resources import host
 
 API = ResourceRef("Deployment", "shop", "api")
@@ -89,6 +91,23 @@ def test_hidden_peers_are_one_whoever_saw_them():
     ]
     (unknown,), _ = hide(samples, NOBODY)
     assert (unknown.success, unknown.side, unknown.trust, unknown.source) == (14, Side.SERVER, 1, "mesh")
+
+
+SPYING = Identities(
+    "spy.secret.serviceaccount.identity.linkerd.cluster.local", "api.shop.serviceaccount.identity.linkerd.cluster.local"
+)
+
+
+@pytest.mark.parametrize("peer", [SPY, UNKNOWN], ids=["a hidden peer", "a peer of whom only the identity is known"])
+def test_an_identity_names_nobody_who_is_not_named_otherwise(peer: ResourceRef):
+    (alone,), _ = hide([replace(edge(peer), identities=SPYING)], NOBODY)
+    (together,), _ = hide([replace(edge(each), identities=SPYING) for each in (peer, VAULT)], NOBODY)
+    assert (alone.peer, alone.identities, together.identities) == (UNKNOWN, None, None)
+
+
+def test_identities_of_a_peer_that_may_be_told_of_are_told():
+    (shown,), _ = hide([replace(edge(SPY), identities=SPYING)], frozenset({namespace_of("secret")}))
+    assert shown.identities == SPYING
 
 
 def test_resources_and_directions_are_not_mixed():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import pytest
@@ -11,8 +12,8 @@ from apiservice.objects import StandaloneObjects
 from apiservice.question import Question
 from apiservice.result import Result
 from apiservice.visibility import AuthorizedPeers
-from metrics_api import Answer, TrafficQuery, Window, timestamp
-from tests.unit.apiservice.test_traffic import WEB, Source, answer, total
+from metrics_api import Answer, ResourceRef, TrafficQuery, Window, timestamp
+from tests.unit.apiservice.test_traffic import API, WEB, Cluster, Source, answer, total
 from tests.unit.apiservice.test_visibility import ANN, PEERS, SHOP_READER, Edges, Place, Rights
 
 STANDALONE = StandaloneObjects("Deployment")
@@ -55,6 +56,25 @@ async def test_a_source_that_is_alone_says_when_its_answer_is_of():
     assert row.wire()["timestamp"] == timestamp(60)
 
 
+async def test_each_row_says_how_much_older_its_numbers_are_than_what_was_asked_about():
+    result = await answer([Source((total(WEB),)), late("api")], STANDALONE, "namespaces/shop/deployments")
+    told = {
+        row.name: {name.removeprefix("metrics.smi-spec.io/"): text for name, text in row.annotations.items()} for row in result.rows
+    }
+    assert told == {
+        "web": {"source": "mesh", "effective-window": "30s", "staleness": "0s"},
+        "api": {"source": "aws", "effective-window": "1m0s", "staleness": "40s"},
+    }
+    (alone,) = (await answer([late("web")], STANDALONE, "namespaces/shop/deployments/web")).rows
+    assert alone.annotations["metrics.smi-spec.io/staleness"] == "40s"
+
+
+async def test_what_nobody_observed_comes_from_nowhere():
+    cluster = Cluster({WEB: {}, API: {}})
+    result = await answer([late("web")], cluster, "namespaces/shop/deployments", "includeIdle=true")
+    assert [(row.name, bool(row.annotations)) for row in result.rows] == [("api", False), ("web", True)]
+
+
 @pytest.mark.parametrize("refresh", [5, 7])
 async def test_a_source_that_is_late_is_asked_about_the_same_instant_with_and_without_peers(refresh: int):
     rights = Rights(SHOP_READER | {("ann", "deployments", "data")})
@@ -72,3 +92,29 @@ async def test_a_source_that_is_late_is_asked_about_the_same_instant_with_and_wi
     result = await place.peers.answer(place.question(ANN))
     assert asked == [103 // refresh * refresh] * 2
     assert (result.instant, result.warnings) == (60, ("the numbers are of a minute that is over",))
+
+
+class Owning(Cluster):
+    """A cluster in which every pod is one of ``web``."""
+
+    def members(self, kinds: Collection[str]) -> tuple[str, ...]:  # noqa: ARG002 whatever they are
+        return ("Pod",)
+
+    def above(self, resource: ResourceRef, kinds: Collection[str]) -> tuple[ResourceRef, ...]:  # noqa: ARG002 whatever they are
+        return (WEB,) if resource.kind == "Pod" else (resource,)
+
+
+@pytest.mark.parametrize(("second", "success", "incomplete"), [(Source, 7_000, False), (Late, 5_000, True)], ids=["same", "late"])
+async def test_pods_that_two_sources_tell_of_are_added_where_both_are_of_one_instant(
+    second: type[Source], success: int, *, incomplete: bool
+):
+    pods = [replace(total(ResourceRef("Pod", "shop", name), count), source=source) for name, count, source in PODS]
+    sources = [Source((pods[0],), name="mesh"), second((pods[1],), name="aws")]
+    result = await answer(sources, Owning({WEB: {}}), "namespaces/shop/deployments")
+    (row,) = result.rows
+    assert (row.success, result.incomplete, row.source) == (success, incomplete, "mesh" if incomplete else "mesh,aws")
+    told = 'these numbers are of source "mesh" alone, because those of "aws" are of another window or instant and cannot be added: shop/web'
+    assert (told in result.warnings) is incomplete
+
+
+PODS = [("web-1", 5, "mesh"), ("web-2", 2, "aws")]

@@ -166,6 +166,13 @@ def test_incomplete_rows_say_so_and_keep_their_annotations() -> None:
     assert marked.metadata()["annotations"] == {"own": "1", INCOMPLETE: "true"}
 
 
+def test_incomplete_rows_share_what_they_are_annotated_with_where_they_did_before() -> None:
+    mesh, aws = {"source": "mesh"}, {"source": "aws"}
+    one, other, apart = mark_incomplete([row("a", annotations=mesh), row("b", annotations=mesh), row("c", annotations=aws)])
+    assert one.annotations is other.annotations
+    assert (apart.annotations, mesh) == ({"source": "aws", INCOMPLETE: "true"}, {"source": "mesh"})
+
+
 @pytest.mark.parametrize(
     ("header", "accepted"),
     [

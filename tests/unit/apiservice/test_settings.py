@@ -37,6 +37,8 @@ def test_nothing_configured_is_the_defaults():
     assert read.metrics.window == Window(30)
     assert read.metrics.latency_unit is LatencyUnit.SECONDS
     assert read.metrics.refresh == 5
+    assert read.metrics.deadline == 20
+    assert read.kubernetes.cluster_name == ""
 
 
 def test_every_key_of_the_file_is_read():
@@ -193,6 +195,19 @@ def test_limits_have_the_names_and_defaults_of_kube_apiserver():
     server = settings("server: {maxWatches: 0}", {"max-requests-inflight": "7"}).server
     assert (server.max_requests_inflight, server.max_watches) == (7, 0)
     assert "maxWatches" in problems("server: {maxWatches: -1}")[0]
+
+
+def test_a_cluster_has_a_name_that_can_stand_in_the_names_of_rows():
+    assert settings("kubernetes: {clusterName: eu-1}").kubernetes.cluster_name == "eu-1"
+    (told,) = problems('kubernetes: {clusterName: "eu 1"}')
+    assert 'kubernetes.clusterName: "eu 1" is not the name of a cluster' in told
+
+
+@pytest.mark.parametrize("deadline", ["0s", "1500ms", "56s"])
+def test_a_deadline_is_one_that_kube_apiserver_waits_for(deadline: str):
+    assert settings("metrics: {deadline: 55s}").metrics.deadline == 55
+    (told,) = problems(f"metrics: {{deadline: {deadline}}}")
+    assert f'metrics.deadline: "{deadline}" must be in whole seconds, from 1s to 55s' in told
 
 
 @pytest.mark.parametrize("refresh", ["0s", "500ms", "6m", "-5s"])

@@ -10,7 +10,7 @@ import pytest
 
 from apiservice.fanout import Gathered
 from apiservice.objects import BackendService, Split, StandaloneObjects, ThenView, Unowned
-from apiservice.question import parse_question
+from apiservice.question import Question, parse_question
 from apiservice.requestinfo import parse_request
 from apiservice.result import Result
 from apiservice.splits import answer_split
@@ -116,10 +116,14 @@ class Sources:
         return Gathered(found, query.instant, query.window, ("a scrape was late",), incomplete=True)
 
 
-async def answer(sources: Sources, view: View, path: str, query: str = "", instant: int = 100) -> Result:
+def asked(path: str, query: str = "") -> Question:
     parameters = dict(parse_qsl(query, keep_blank_values=True))
     info = parse_request("GET", f"/apis/metrics.smi-spec.io/v1alpha1/{path}", parameters)
-    question = parse_question(info, parameters, Window(30), clock=lambda: 200.0)
+    return parse_question(info, parameters, Window(30), clock=lambda: 200.0)
+
+
+async def answer(sources: Sources, view: View, path: str, query: str = "", instant: int = 100) -> Result:
+    question = asked(path, query)
     seen = view if question.instant is None else ThenView(view)
     return await answer_split(question, instant, sources, seen)
 
@@ -152,6 +156,17 @@ async def test_a_backend_without_series_is_there_without_numbers():
     assert (row.p99, row.p90, row.p50, row.success, row.failure) == (None,) * 5
     assert [(extra.name, extra.micro) for extra in row.extras] == [("p95_response_latency", None)]
     assert (row.edge, row.backend) == (Edge(Direction.FROM, Side.CLIENT, EVERYTHING), SplitBackend("web", "web-v9", 0))
+
+
+async def test_a_row_says_where_its_numbers_come_from_and_how_old_they_are():
+    async def late(query: TrafficQuery) -> Gathered:
+        return replace(await Sources(SEEN)(query), instant=query.instant - 40)
+
+    view = View((split(CANARY, ("web-v1", 1), ("web-v9", 0)),))
+    seen, unseen = (await answer_split(asked(ONE), 100, late, view)).rows
+    told = {name.removeprefix("metrics.smi-spec.io/"): text for name, text in seen.annotations.items()}
+    assert told == {"source": "mesh", "effective-window": "30s", "staleness": "40s"}
+    assert unseen.annotations == {}
 
 
 async def test_a_list_has_the_backends_of_every_split_in_order():

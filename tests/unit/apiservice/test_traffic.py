@@ -120,7 +120,7 @@ class Cluster(Unowned):
 async def answer(sources: Collection[Source], objects: Objects, path: str, query: str = "") -> Result:
     parameters = dict(parse_qsl(query, keep_blank_values=True))
     question = parse_question(parse_request("GET", f"{ROOT}/{path}", parameters), parameters, Window(30))
-    return await Answers(TrafficService(Fanout(tuple(sources)), objects), refresh=5, clock=lambda: 103.7).answer(question)
+    return await Answers(TrafficService(Fanout.of(tuple(sources)), objects), refresh=5, clock=lambda: 103.7).answer(question)
 
 
 CLUSTER = Cluster({WEB: {"app": "web"}, API: {"app": "api", "tier": "back"}})
@@ -263,7 +263,7 @@ async def test_the_first_source_with_a_row_gives_it():
 
 async def test_identical_questions_at_one_time_are_asked_once():
     source = Source((total(WEB),), gate=asyncio.Event())
-    service = Answers(TrafficService(Fanout([source]), CLUSTER), refresh=5, clock=lambda: 103.7)
+    service = Answers(TrafficService(Fanout.of([source]), CLUSTER), refresh=5, clock=lambda: 103.7)
     question = parse_question(parse_request("GET", f"{ROOT}/deployments", {}), {}, Window(30))
     asking = [asyncio.ensure_future(service.answer(question)) for _ in range(50)]
     await asyncio.sleep(0)
@@ -278,7 +278,7 @@ async def test_identical_questions_at_one_time_are_asked_once():
 async def test_the_next_refresh_asks_again():
     now = [100.0]
     source = Source((total(WEB),))
-    service = Answers(TrafficService(Fanout([source]), CLUSTER), refresh=5, clock=lambda: now[0])
+    service = Answers(TrafficService(Fanout.of([source]), CLUSTER), refresh=5, clock=lambda: now[0])
     question = parse_question(parse_request("GET", f"{ROOT}/deployments", {}), {}, Window(30))
     for now[0] in (100.0, 104.9, 105.0):
         await service.answer(question)
@@ -287,7 +287,7 @@ async def test_the_next_refresh_asks_again():
 
 async def test_an_incomplete_answer_is_asked_for_once_in_a_refresh_too():
     source = Source((total(WEB),), warnings=("half of it is missing",))
-    service = Answers(TrafficService(Fanout([source]), CLUSTER), refresh=5, clock=lambda: 103.7)
+    service = Answers(TrafficService(Fanout.of([source]), CLUSTER), refresh=5, clock=lambda: 103.7)
     question = parse_question(parse_request("GET", f"{ROOT}/deployments", {}), {}, Window(30))
     for _ in range(2):
         assert (await service.answer(question)).incomplete
@@ -295,7 +295,7 @@ async def test_an_incomplete_answer_is_asked_for_once_in_a_refresh_too():
 
 
 async def test_an_answer_of_a_past_refresh_takes_no_memory():
-    fanout = Fanout([Source((total(WEB),))], keep=0.05)
+    fanout = Fanout.of([Source((total(WEB),))], keep=0.05)
     for instant in range(3):
         await fanout.gather(TrafficQuery(kinds=("Deployment",), window=Window(30), instant=instant))
     await asyncio.sleep(0.06)

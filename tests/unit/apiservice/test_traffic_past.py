@@ -29,7 +29,7 @@ async def answer(sources: Collection[Source], objects: Objects, path: str, query
     parameters = dict(parse_qsl(f"time={THEN}&{query}", keep_blank_values=True))
     request = parse_request("GET", f"{ROOT}/{path}", parameters)
     question = parse_question(request, parameters, Window(30), clock=lambda: NOW)
-    return await Answers(TrafficService(Fanout(tuple(sources)), objects), refresh=5, clock=lambda: NOW).answer(question)
+    return await Answers(TrafficService(Fanout.of(tuple(sources)), objects), refresh=5, clock=lambda: NOW).answer(question)
 
 
 def names(result: Result) -> list[str]:
@@ -99,7 +99,7 @@ async def test_a_source_that_forgot_is_no_empty_list_and_no_trouble():
     # Beside one that remembers it is something that may be missing.
     result = await answer([forgot, Source((total(WEB),), name="store")], CLUSTER, "deployments")
     assert (names(result), result.incomplete, result.warnings) == (["web"], True, (f'source "mesh": keeps nothing of {THEN}',))
-    fanout = Fanout([forgot])
+    fanout = Fanout.of([forgot])
     with pytest.raises(BackendForgot):
         await fanout.gather(TrafficQuery(("Deployment",), Window(30), INSTANT))
     # Its health is about now.
@@ -132,7 +132,7 @@ async def test_a_workload_known_by_name_alone_that_is_gone_is_left_out_and_named
 
 async def test_an_instant_is_asked_about_once_however_many_want_it():
     source = Source((total(WEB),))
-    service = Answers(TrafficService(Fanout([source]), CLUSTER), refresh=5, clock=lambda: NOW)
+    service = Answers(TrafficService(Fanout.of([source]), CLUSTER), refresh=5, clock=lambda: NOW)
     for query in (
         {"time": THEN},
         {"time": "2026-11-21T20:00:02.5Z"},

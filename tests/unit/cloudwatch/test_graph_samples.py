@@ -101,7 +101,7 @@ def test_totals_are_the_sums_of_what_services_recorded(graph: Graph, *, strict: 
         == observed
     )
     assert all((sample.peer, sample.direction, sample.side) == (EVERYTHING, Direction.FROM, Side.SERVER) for sample in samples)
-    assert all(sample.marks == MARKS and sample.source == "aws" for sample in samples)
+    assert all((sample.marks, sample.source, sample.dialect) == (MARKS, "aws", "xray") for sample in samples)
 
 
 @given(_graphs())

@@ -147,9 +147,9 @@ def test_of_two_rows_about_one_thing_the_only_one_with_requests_gives_the_percen
     assert (found.latency.quantile(0.99), told) == (0.4, ())
 
 
-def test_every_sample_has_the_marks_of_what_was_read() -> None:
-    (found,), _ = samples_of([WEB], READ, QUERY, "aws", frozenset({"stale"}))
-    assert found.marks == {"stale"}
+def test_every_sample_has_the_marks_of_what_was_read_and_says_where_it_comes_from() -> None:
+    (found,), _ = samples_of([WEB], READ, QUERY, "aws", frozenset({"stale"}), kind="application-signals")
+    assert (found.marks, found.source, found.dialect) == ({"stale"}, "aws", "application-signals")
 
 
 def test_a_mean_is_told_where_there_are_no_percentiles() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from backends.cloudwatch.backend import CloudWatchBackend
 from backends.cloudwatch.settings import CloudWatchSettings, read_settings
-from metrics_api import ANY_WORKLOAD, BadConfiguration, ResourceRef
+from metrics_api import ANY_WORKLOAD, BadConfiguration, Offer, ResourceRef
 from metrics_api.document import Problems, parse_document
 
 
@@ -28,6 +29,10 @@ def test_a_cluster_is_enough() -> None:
     made = read("{name: aws, type: cloudwatch, cluster: prod}")
     assert (made.source, made.cluster, made.region, made.delay, made.budget) == ("application-signals", "prod", "", 120, 1000)
     assert (made.timeout, made.concurrency, made.discovery_interval, made.client_errors_fail) == (10, 4, 300, False)
+
+
+def test_a_source_offers_numbers_as_late_as_they_arrive_and_any_percentile() -> None:
+    assert CloudWatchBackend(read("{name: aws, type: cloudwatch, cluster: prod, delay: 3m}")).offer == Offer(delay=180)
 
 
 def test_everything_is_read() -> None:

@@ -119,6 +119,15 @@ def test_without_a_waypoint_a_total_is_read_in_one_go():
     assert consultation.reads == ()
 
 
+def test_every_sample_says_in_which_dialect_it_was_told():
+    tcp = [call("destination", "api", "db", 3.0)]
+    consultation = istio(TOTAL, {REQUESTS: [call("destination", "api", "web", 9.0)], OPENED: tcp})
+    assert {(sample.resource.name, sample.source, sample.dialect) for sample in consultation.samples} == {
+        ("web", "mesh", "istio"),
+        ("db", "mesh", "istio"),
+    }
+
+
 def test_a_gateways_calls_are_edges_whoever_else_reports():
     query = replace(TOTAL, name="catalog", edges=True, direction=Direction.FROM)
     series = [

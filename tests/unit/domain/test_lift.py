@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics_api import EVERYTHING, Direction, Histogram, Percentiles, ResourceRef, Sample, Side, lift
+from metrics_api import (
+    EVERYTHING,
+    Direction,
+    Histogram,
+    Identities,
+    Percentiles,
+    ResourceRef,
+    Sample,
+    Side,
+    SplitBackend,
+    lift,
+)
 from metrics_api.sample import NEXT_SCHEME
 
 WEB = ResourceRef("Deployment", "shop", "web")
@@ -16,6 +28,7 @@ API = ResourceRef("Deployment", "shop", "api")
 WEB_1, WEB_2, API_1 = (ResourceRef("Pod", "shop", name) for name in ("web-1", "web-2", "api-1"))
 NODE, SERVICE = ResourceRef("Node", "", "n1"), ResourceRef("Service", "shop", "web")
 ABOVE = {WEB_1: WEB, WEB_2: WEB, API_1: API}
+ALL_ON_NODE = dict.fromkeys(ABOVE, NODE)
 
 
 def seen(
@@ -102,6 +115,26 @@ def test_a_peer_that_one_side_knows_by_a_member_and_the_other_by_its_name_is_cou
     assert (sample.resource, sample.peer, sample.side, sample.success) == (SERVICE, NODE, Side.CLIENT, 4.0)
 
 
+def test_members_told_in_several_dialects_are_told_in_all_of_them():
+    linkerd, istio = (replace(seen(pod, 2.0), dialect=name) for pod, name in ((WEB_1, "linkerd"), (WEB_2, "istio")))
+    (sample,) = lifted(linkerd, istio)
+    assert (sample.success, sample.dialect) == (4.0, "istio,linkerd")
+
+
+def test_only_identities_that_all_members_have_are_those_of_the_whole():
+    known = Identities("web.shop", "api.shop")
+    one, same = (replace(seen(pod, 2.0, peer=API), identities=known) for pod in (WEB_1, WEB_2))
+    assert [sample.identities for sample in lifted(one, same)] == [known]
+    assert [sample.identities for sample in lifted(one, replace(same, identities=None))] == [None]
+
+
+def test_what_a_service_got_as_the_backend_of_a_split_is_no_backend_of_anything_else():
+    backend = SplitBackend("web", "web-v2", 10)
+    (node,) = lifted(replace(seen(SERVICE, 2.0), backend=backend), above={SERVICE: NODE})
+    (itself,) = lifted(replace(seen(SERVICE, 2.0), backend=backend))
+    assert (node.backend, itself.backend) == (None, backend)
+
+
 def test_peers_are_lifted_too():
     (sample,) = lifted(seen(WEB_1, 2.0, peer=API_1), seen(WEB_2, 3.0, peer=API_1))
     assert (sample.resource, sample.peer, sample.success) == (WEB, API, 5.0)
@@ -141,3 +174,21 @@ def test_members_of_different_kinds_may_be_the_same_requests():
     above = {WEB_1: SERVICE, WEB: SERVICE}
     (sample,) = lifted(seen(WEB_1, 2.0), seen(WEB, 3.0, source="other"), above=above)
     assert (sample.success, sample.source) == (2.0, "mesh")
+
+
+def test_members_that_several_sources_tell_of_name_them_all():
+    (sample,) = lifted(seen(WEB_1, 2.0, source="b"), seen(WEB_2, 3.0, source="a"), seen(API_1, 4.0, source="b"), above=ALL_ON_NODE)
+    assert (sample.success, sample.source) == (9.0, "b,a")
+
+
+def test_members_of_another_window_or_instant_are_not_added_and_that_is_told():
+    left: list[tuple[str, str]] = []
+    (sample,) = lift(
+        [seen(WEB_1, 2.0, source="a"), seen(WEB_2, 3.0, source="late"), seen(API_1, 4.0, source="b")],
+        lambda _: (NODE,),
+        lambda ref: ref,
+        {"late": 60}.get,
+        lambda kept, out: left.append((kept.source, out.source)),
+    )
+    assert (sample.success, sample.source) == (6.0, "a,b")
+    assert left == [("a", "late")]

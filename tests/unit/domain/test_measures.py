@@ -30,6 +30,13 @@ def test_percentiles_are_added_each_once_in_one_spelling(text: str, added: list[
     assert names(text) == added
 
 
+@pytest.mark.parametrize(("quantile", "word"), [(0.95, "p95"), (0.999, "p99.9"), (0.07, "p7"), (0.1, "p10"), (0.9999, "p99.99")])
+def test_a_quantile_that_a_source_has_is_spelt_as_one_that_is_asked_for(quantile: float, word: str):
+    measure = Measure.percentile(quantile)
+    assert (measure.word, measure.quantile) == (word, quantile)
+    assert measure.of(Percentiles({quantile: 0.25})) == 0.25
+
+
 def test_a_parameter_given_twice_is_one_list():
     assert names("95,75", "75,25") == ["p95", "p75", "p25"]
 

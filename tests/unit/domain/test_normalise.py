@@ -9,10 +9,11 @@ import pytest
 from metrics_api.histogram import Histogram, Percentiles
 from metrics_api.measures import parse_percentiles, parse_stats
 from metrics_api.normalise import idle, normalise, row_name
-from metrics_api.objects import TrafficMetrics
+from metrics_api.objects import SplitBackend, TrafficMetrics
 from metrics_api.query import Direction, Side
 from metrics_api.resources import EVERYTHING, UNKNOWN, ResourceRef, host
 from metrics_api.sample import Sample
+from metrics_api.table import RESOURCE_COLUMNS, cells
 from metrics_api.window import Window
 
 TO, FROM = Direction.TO, Direction.FROM
@@ -175,6 +176,38 @@ def test_a_row_of_a_source_that_is_late_says_what_its_numbers_describe_and_has_t
     assert (wire["timestamp"], wire["window"], wire["metadata"]["resourceVersion"]) == ("1970-01-01T00:01:00Z", "1m0s", "120")
 
 
-def test_marks_are_annotations_of_the_object():
-    [row] = normalise([replace(sample(), marks=frozenset({"sampled"}))], 120, Window(30), lambda _: {})
-    assert row.wire()["metadata"]["annotations"] == {"metrics.smi-spec.io/sampled": "true"}
+P50_AND_P95 = Percentiles({0.5: 0.1, 0.95: 0.4})
+
+
+def test_a_percentile_that_only_the_source_has_comes_after_what_was_asked_for():
+    latency = Percentiles({0.5: 0.1, 0.99: 0.5, 0.999: 0.7, 0.95: 0.4}, mean=0.2)
+    [row] = normalise([sample(latency=latency)], 0, Window(30), lambda _: {}, measures=parse_stats(["mean"]))
+    assert (row.p50, row.p90, row.p99) == (100_000, None, 500_000)
+    assert row.extras == (
+        ("mean_response_latency", 200_000),
+        ("p95_response_latency", 400_000),
+        ("p99.9_response_latency", 700_000),
+    )
+    shown = dict(zip((column.name for column in RESOURCE_COLUMNS), cells(row, RESOURCE_COLUMNS), strict=True))
+    assert (shown["P50"], shown["P90"], shown["P99"]) == ("100ms", "-", "500ms")
+
+
+def test_a_percentile_that_was_asked_for_comes_once_and_where_it_was_asked_for():
+    asked = parse_percentiles(["99.9,95,75"])
+    [row] = normalise([sample(latency=P50_AND_P95)], 0, Window(30), lambda _: {}, measures=asked)
+    expected = {"p99.9_response_latency": None, "p95_response_latency": 400_000, "p75_response_latency": None}
+    assert row.extras == tuple(expected.items())
+
+
+def test_rows_of_one_answer_have_the_percentiles_that_their_own_sources_have():
+    web, api, zoo = (sample(WEB._replace(name=name)) for name in ("api", "web", "zoo"))
+    of_histogram = replace(api, latency=Histogram((0.1, math.inf), (1, 0)))
+    idle_proxy = replace(zoo, latency=Percentiles({0.5: 0.1, 0.95: math.nan}))
+    found = rows(replace(web, latency=P50_AND_P95), of_histogram, idle_proxy)
+    assert [[extra.name for extra in row.extras] for row in found] == [["p95_response_latency"], [], []]
+
+
+def test_what_part_of_split_traffic_a_source_tells_of_is_on_the_object():
+    leaf = SplitBackend("web", "web-v2", 10)
+    [row] = normalise([replace(sample(), backend=leaf)], 0, Window(30), lambda _: {})
+    assert row.wire()["backend"] == {"apex": "web", "name": "web-v2", "weight": 10}

@@ -162,7 +162,7 @@ def test_a_list_has_items_and_metadata_even_when_empty():
     assert list_wire([ROW], {}, WEB, LatencyUnit.MILLISECONDS)["items"] == [ROW.wire(LatencyUnit.MILLISECONDS)]
 
 
-def test_the_source_is_not_sent():
+def test_the_source_has_no_field_of_its_own():
     assert "mesh" not in json.dumps(ROW.wire())
 
 

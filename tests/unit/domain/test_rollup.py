@@ -1,14 +1,16 @@
 """Roll-up: what is added, what is merged, and what never is."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from metrics_api.histogram import Histogram, Percentiles
+from metrics_api.objects import SplitBackend
 from metrics_api.query import Direction, Side
 from metrics_api.resources import EVERYTHING, UNKNOWN, ResourceRef
 from metrics_api.rollup import best_observers, blurred, rename, roll_up
-from metrics_api.sample import Sample
+from metrics_api.sample import Identities, Sample
 
 WEB = ResourceRef("Deployment", "shop", "web")
 API = ResourceRef("Deployment", "shop", "api")
@@ -155,6 +157,33 @@ def test_marks_of_all_parts_are_marks_of_the_whole():
     marked = Sample(WEB, EVERYTHING, Direction.FROM, Side.SERVER, 1, 0, None, 0, "mesh", frozenset({"sampled"}))
     [added] = roll_up([sample(), marked])
     assert added.marks == {"sampled"}
+
+
+MUTUAL = Identities("web.shop", "api.shop")
+
+
+@pytest.mark.parametrize(
+    ("field", "values", "together"),
+    [
+        pytest.param("dialect", ["istio", "istio"], "istio", id="one dialect"),
+        pytest.param("dialect", ["linkerd", "istio"], "istio,linkerd", id="two dialects"),
+        pytest.param(
+            "dialect", ["istio,linkerd", "envoy", "linkerd"], "envoy,istio,linkerd", id="dialects that were joined before"
+        ),
+        pytest.param("dialect", ["", "istio"], "istio", id="a dialect nobody tells"),
+        pytest.param("dialect", ["", ""], "", id="no dialect at all"),
+        pytest.param("identities", [MUTUAL, MUTUAL], MUTUAL, id="the same identities"),
+        pytest.param("identities", [MUTUAL, Identities("web.shop", "db.data")], None, id="two servers"),
+        pytest.param("identities", [MUTUAL, None], None, id="identities of some alone"),
+        pytest.param("identities", [None, MUTUAL, MUTUAL], None, id="identities of most alone"),
+        pytest.param("backend", [SplitBackend("web", "v1", 9)] * 2, SplitBackend("web", "v1", 9), id="one backend"),
+        pytest.param("backend", [SplitBackend("web", "v1", 9), SplitBackend("web", "v2", 1)], None, id="two backends"),
+        pytest.param("backend", [SplitBackend("web", "v1", 9), None], None, id="a backend and what is split by nobody"),
+    ],
+)
+def test_what_is_said_of_a_sum_is_true_of_every_part(field: str, values: list[object], together: object):
+    [added] = roll_up([replace(sample(), **{field: value}) for value in values])  # type: ignore[arg-type] # one field
+    assert getattr(added, field) == together
 
 
 def test_whose_percentiles_were_lost_in_adding_up_is_told():

@@ -31,6 +31,12 @@ from metrics_api import BadQuery
             "edges deployment/web --to -n shop",
             "get trafficmetrics --field-selector resource.kind=Deployment,resource.name=web,edge.direction=to -n shop",
         ),
+        ("deploy/web@west -n shop", "get deployments.metrics.smi-spec.io web@west -n shop"),
+        ("edges deploy/web@west -n shop", "get deployments.metrics.smi-spec.io web@west --subresource=edges -n shop"),
+        (
+            "edges deploy/web@west --to -n shop",
+            "get trafficmetrics --field-selector resource.kind=Deployment,resource.name=web,cluster=west,edge.direction=to -n shop",
+        ),
         (
             "edges --from --field-selector edge.side=client --field-selector=edge.resource.name=api",
             "get trafficmetrics --field-selector edge.direction=from,edge.side=client,edge.resource.name=api",

@@ -127,7 +127,7 @@ def test_all_mistakes_are_named_at_once():
 def test_the_registry_knows_the_type():
     problems = Problems()
     node = parse_document(f"backends:\n- {{{SOURCE.strip().replace(chr(10), ', ')}, targets: [a:1]}}", "f.yaml", problems)
-    (backend,) = configured(node.mapping()["backends"].items())
+    (source,) = configured(node.mapping()["backends"].items())
     assert problems.found == []
-    assert isinstance(backend, ScrapeBackend)
-    assert backend.name == "sidecars"
+    assert isinstance(source.backend, ScrapeBackend)
+    assert (source.name, source.type) == ("sidecars", "scrape")

@@ -1,0 +1,154 @@
+"""Asking one source: through its circuit, a second time if it takes long, and with every outcome told and remembered."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from apiservice.breaker import Admission, Breaker, Circuit
+from apiservice.hedging import hedged
+from apiservice.logformat import go_duration
+from apiservice.logs import QUESTIONS, fields
+from apiservice.observer import Observer
+from apiservice.sourcehealth import SourceHealth, SourceState
+from metrics_api import Answer, BackendError, BackendForgot, BackendTimeout, BackendUnavailable, Source, TrafficQuery
+
+__all__ = ["Asking", "Outcome"]
+
+logger = logging.getLogger("apiservice.fanout")
+
+Outcome = Answer | BackendError
+"""What becomes of asking a source: a failing one must not disturb its siblings."""
+
+_PATIENCE = 0.3
+"""Seconds that a question waits to see whether a source that failed is well again; the probe itself goes on."""
+
+_LONGEST_COOL_DOWN = 5.0
+_LONGEST_PROBE = 60.0
+
+
+class Asking:
+    """One source, and how it has been. A source that failed is tried again within half of ``refresh`` seconds, 5 at most."""
+
+    def __init__(self, source: Source, observer: Observer, refresh: float) -> None:
+        self._backend = source.backend
+        self._hedge_after = source.terms.hedge_after
+        self._observer = observer
+        self._breaker = Breaker(min(refresh / 2, _LONGEST_COOL_DOWN))
+        self._probe: asyncio.Task[Outcome] | None = None
+        self._was_open = False
+        self.trouble: str | None = None
+        """Why the last question failed; None when it did not, or none was asked yet."""
+        self.since: float | None = None
+        """Unix time since when it has answered, or has not; None while it was not asked."""
+
+    @property
+    def circuit(self) -> Circuit:
+        """Whether questions reach it."""
+        return self._breaker.state
+
+    @property
+    def health(self) -> SourceHealth:
+        """How it has been."""
+        if self.since is None:
+            return SourceHealth()
+        state = SourceState.OPEN if self.circuit is not Circuit.CLOSED else SourceState.FAILING if self.trouble else SourceState.OK
+        return SourceHealth(state, self.trouble or "", self.since)
+
+    async def close(self) -> None:
+        """End the probe that is under way."""
+        if self._probe is not None:
+            self._probe.cancel()
+            await asyncio.gather(self._probe, return_exceptions=True)
+
+    async def ask(self, query: TrafficQuery) -> Outcome:
+        """The outcome of a question; one that is not asked because the source fails is :class:`BackendUnavailable`."""
+        admission = self._breaker.admit()
+        if admission is None and self._probe is not None and not self._probe.done():
+            # What another question finds out is worth a moment: the source may be well again.
+            await asyncio.wait({self._probe}, timeout=_PATIENCE)
+            admission = self._breaker.admit()
+        if admission is None:
+            self._observer.skipped(self._backend.name, "circuit")
+            return self._breaker.refusal(self._backend.name)
+        if not admission.probe:
+            return await self._one(query, admission)
+        self._probe = asyncio.create_task(self._probed(query, admission))
+        finished, _ = await asyncio.wait({self._probe}, timeout=_PATIENCE)
+        if finished:
+            return self._probe.result()
+        return BackendUnavailable(
+            self._backend.name, f"has failed before and does not answer within {_PATIENCE:g}s now: {self._reason()}"
+        )
+
+    def late(self, error: BackendError) -> BackendError:
+        """Note that a question was given up because its answer was overdue."""
+        self._failed(error)
+        admission = self._breaker.admit()
+        if admission is not None:
+            self._breaker.ended(admission, error)
+        self._tell_circuit()
+        return error
+
+    def _reason(self) -> str:
+        return self._breaker.reason.removeprefix(f'source "{self._backend.name}": ')
+
+    async def _probed(self, query: TrafficQuery, admission: Admission) -> Outcome:
+        try:
+            async with asyncio.timeout(_LONGEST_PROBE):
+                return await self._one(query, admission)
+        except TimeoutError:
+            return self.late(BackendTimeout(self._backend.name, f"did not answer within {_LONGEST_PROBE:g}s"))
+
+    async def _one(self, query: TrafficQuery, admission: Admission) -> Outcome:
+        start = time.perf_counter()
+        outcome, rows = "cancelled", 0
+        try:
+            answer = await hedged(
+                lambda: self._backend.answer(query), self._hedge_after, lambda: self._observer.hedged(self._backend.name)
+            )
+        except BackendForgot as error:
+            # Nothing is wrong with a source that does not reach so far back.
+            outcome = type(error).__name__
+            self._breaker.ended(admission, error)
+            return error
+        except BackendError as error:
+            outcome = type(error).__name__
+            self._breaker.ended(admission, error)
+            self._failed(error)
+            return error
+        except BaseException:
+            self._breaker.gave_up(admission)
+            raise
+        else:
+            outcome, rows = "ok", len(answer.samples)
+            self._breaker.succeeded(admission)
+            self._well()
+            return answer
+        finally:
+            self._tell_circuit()
+            self._log(outcome, time.perf_counter() - start, rows)
+
+    def _failed(self, error: BackendError) -> None:
+        if self.trouble is None:
+            self.since = time.time()
+        self.trouble = error.message
+        logger.warning("%s", error.message)
+
+    def _well(self) -> None:
+        if self.trouble is not None or self.since is None:
+            self.since = time.time()
+        self.trouble = None
+
+    def _tell_circuit(self) -> None:
+        is_open = self._breaker.state is not Circuit.CLOSED
+        if is_open != self._was_open:
+            self._was_open = is_open
+            self._observer.circuit(self._backend.name, is_open=is_open)
+
+    def _log(self, outcome: str, seconds: float, rows: int) -> None:
+        self._observer.asked(self._backend.name, outcome, seconds, rows)
+        if logger.isEnabledFor(QUESTIONS):
+            told = {"source": self._backend.name, "outcome": outcome, "latency": go_duration(seconds), "rows": rows}
+            logger.log(QUESTIONS, "asked a source", extra=fields(told))
