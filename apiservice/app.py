@@ -30,7 +30,7 @@ from apiservice.openapi import OpenAPI
 from apiservice.paging import Pager
 from apiservice.requestinfo import RequestInfo
 from apiservice.sending import abort, send
-from apiservice.sources import Sources, is_about_sources
+from apiservice.sources.page import Sources, is_about_sources
 from apiservice.static import Pages
 from apiservice.status import StatusError, entity_too_large, forbidden, method_not_allowed, unknown_path
 from apiservice.telemetry import CountedAuthenticator, CountedAuthorizer, Telemetry

@@ -7,7 +7,7 @@ import shutil
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from apiservice.examination import Examined
+from apiservice.sources.examination import Examined
 from metrics_api import Merge, Source, Window, format_duration
 from metrics_api.diagnosis import Ability, Finding, Level
 

@@ -22,10 +22,8 @@ from apiservice.authorization import Authorizer, SubjectAccessReviews
 from apiservice.certificates import ensure_serving_pair, service_names
 from apiservice.clock import SYSTEM_CLOCK
 from apiservice.doctor import FORMS, render
-from apiservice.examination import examine
-from apiservice.examinations import Examinations
-from apiservice.fanout import Fanout
-from apiservice.federation import Federation, home_of
+from apiservice.federation.fanout import Fanout
+from apiservice.federation.fanouts import Federation, home_of
 from apiservice.health import PING, Check, Health
 from apiservice.identity.chain import DelegatedAuthenticator
 from apiservice.identity.rotation import TrustSource
@@ -43,7 +41,9 @@ from apiservice.question import parse_question
 from apiservice.server import LOOPBACK, background, forever, listening
 from apiservice.serving import ServingTLS
 from apiservice.settings import KubernetesSettings, MetricsSettings, ServerSettings, Settings, add_options, read_settings
-from apiservice.sources import Sources
+from apiservice.sources.examination import examine
+from apiservice.sources.examinations import Examinations
+from apiservice.sources.page import Sources
 from apiservice.standalone import AllowAll, Everyone
 from apiservice.telemetry import Telemetry
 from apiservice.tuning import tune
@@ -331,7 +331,7 @@ def _federation(settings: Settings, sources: Sequence[Source], telemetry: Teleme
     metrics = settings.metrics
     home = home_of(sources, settings.kubernetes.cluster_name, standalone=not settings.kubernetes.enabled)
     told = telemetry.sources, metrics.refresh, telemetry.sharing.samples, metrics.deadline
-    return Federation(sources, home, lambda members: Fanout(members, *told))
+    return Federation(sources, home, lambda members: Fanout(members, *told), telemetry.sources)
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from apiservice.fanout import Gathered
+from apiservice.federation.fanout import Gathered
 from apiservice.hiding import Places, discreet, hide
 from apiservice.objects import BackendService, ObjectView, Split
 from apiservice.question import Question, fields_of

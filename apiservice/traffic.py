@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from apiservice.called import named
-from apiservice.fanout import Fanout, Gathered
+from apiservice.federation.fanout import Fanout, Gathered
 from apiservice.hiding import Places, discreet, hide
 from apiservice.lifting import in_scope, lifted, lost_in_sums, lost_members, lost_percentiles, with_members
 from apiservice.objects import Objects, ObjectView, ThenView
@@ -129,7 +129,7 @@ class TrafficService:
     async def _observed(self, query: TrafficQuery, view: ObjectView) -> tuple[Gathered, tuple[str, ...]]:
         """What the sources saw, named and added up, and what is to be known of the names."""
         asked = with_members(query, view)
-        gathered = await self._fanout.gather(asked)
+        gathered = await self._fanout.gather(asked, view.named)
         samples, naming = await self._named(gathered.samples, query, view)
         if not asked.members and not asked.peer_members:
             together, sums = await aside(len(samples), partial(_together, gathered, samples))
@@ -159,6 +159,8 @@ class TrafficService:
             return samples, ()
         naming = await self._objects.view_of(bare) if bare else view
         found, told = await aside(len(samples), partial(named, samples, query, naming))
+        # Where it is what had an incomplete name shows only now.
+        found = [sample for sample in found if not sample.resource.kind or self._fanout.covers(sample.source, sample.resource)]
         return best_observers(found), (*naming.warnings, *told) if bare else ()
 
 

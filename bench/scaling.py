@@ -23,7 +23,7 @@ from server import API, DIALECT
 from yarl import URL
 
 from apiservice.answers import Answers
-from apiservice.fanout import Fanout
+from apiservice.federation.fanout import Fanout
 from apiservice.negotiate import Encoding, Transform
 from apiservice.objects import StandaloneObjects
 from apiservice.question import Question, parse_question

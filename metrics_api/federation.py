@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from metrics_api.resources import ResourceRef
-from metrics_api.rollup import added
+from metrics_api.rollup import combined
 from metrics_api.sample import Answer, Covered, Sample
 from metrics_api.source import Merge, Source
 from metrics_api.wording import Naming, first_few
@@ -65,14 +65,16 @@ def settled(samples: Sequence[Sample], order: Mapping[str, int], main: Covered, 
     ``main`` is what the numbers of most sources describe, and ``elsewhere`` what those of the others do. Numbers of different windows or
     instants are not added: then the first counts alone, and ``warnings`` say which rows lack what the others saw.
     """
+    # Members that several sources told of are added up by now: all of them describe the same.
+    joined = {sample.source for sample in samples if _first(sample) != sample.source and _first(sample) in elsewhere}
+    told_of = {**elsewhere, **{names: elsewhere[names.partition(",")[0]] for names in joined}}
     if not any(sample.share for sample in samples):
-        return Settled(tuple(samples), elsewhere)
+        return Settled(tuple(samples), told_of)
     groups: defaultdict[Row, list[Sample]] = defaultdict(list)
-    for sample in _believed((order[sample.source], sample) for sample in samples):
+    for sample in _believed((order[_first(sample)], sample) for sample in samples):
         groups[_row(sample)].append(sample)
     places = {name: at for at, name in enumerate(order)}
     found: list[Sample] = []
-    told_of = dict(elsewhere)
     apart: dict[tuple[str, ...], list[ResourceRef]] = defaultdict(list)
     for group in groups.values():
         group.sort(key=lambda sample: places[_first(sample)])
@@ -84,7 +86,7 @@ def settled(samples: Sequence[Sample], order: Mapping[str, int], main: Covered, 
         names = ",".join(dict.fromkeys(sample.source for sample in fitting))
         if covered != main:
             told_of[names] = covered
-        found.append(replace(_sum(fitting), source=names, share=""))
+        found.append(replace(combined(fitting), source=names, share=""))
     return Settled(tuple(found), told_of, tuple(not_added(sources, about) for sources, about in apart.items()))
 
 
@@ -118,12 +120,6 @@ def _identified(chosen: tuple[Sample, ...], heard: Iterable[tuple[int, Sample]])
 
 def _rank(heard: tuple[int, Sample]) -> int:
     return heard[0]
-
-
-def _sum(parts: Sequence[Sample]) -> Sample:
-    """All parts as one; without a latency where that of some of the requests is not known, because it would be the others' alone."""
-    blind = any(part.latency is None and (part.success or part.failure) for part in parts)
-    return replace(added(parts), latency=None) if blind else added(parts)
 
 
 def _first(sample: Sample) -> str:

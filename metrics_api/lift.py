@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from metrics_api.resources import ResourceRef
-from metrics_api.rollup import added
+from metrics_api.rollup import added, combined
 from metrics_api.sample import NEXT_SCHEME, Sample
 
 __all__ = ["lift"]
@@ -94,7 +94,7 @@ def _together(group: Sequence[_Lifted], covered: Callable[[str], Hashable], leav
         if covered(part.source) != covered(parts[0].source):
             leave_out(parts[0], part)
     names = ",".join(dict.fromkeys(name for part in fitting for name in part.source.split(",")))
-    return replace(added(sorted(fitting, key=_trust)), source=names)
+    return replace(combined(sorted(fitting, key=_trust)), source=names)
 
 
 def _trust(sample: Sample) -> int:

@@ -11,7 +11,7 @@ from metrics_api.histogram import Histogram, Percentiles, merge
 from metrics_api.resources import ResourceRef
 from metrics_api.sample import Sample
 
-__all__ = ["added", "agreed", "best_observers", "blurred", "joined", "rename", "roll_up"]
+__all__ = ["added", "agreed", "best_observers", "blurred", "combined", "joined", "rename", "roll_up"]
 
 T = TypeVar("T")
 
@@ -44,6 +44,12 @@ def added(group: Sequence[Sample]) -> Sample:
         identities=agreed([sample.identities for sample in group]),
         backend=agreed([sample.backend for sample in group]),
     )
+
+
+def combined(parts: Sequence[Sample]) -> Sample:
+    """Samples of several sources as one; without a latency where that of some requests is unknown: it would be that of the others alone."""
+    blind = any(part.latency is None and _busy(part) for part in parts)
+    return replace(added(parts), latency=None) if blind else added(parts)
 
 
 def joined(dialects: Iterable[str]) -> str:

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Protocol, runtime_checkable
 
 from metrics_api.backend import Backend
-from metrics_api.resources import ResourceRef
+from metrics_api.resources import CALLED_HOST, JOINED_SERVICE, ResourceRef
 
 __all__ = ["Declares", "Merge", "Offer", "Source", "Terms", "parse_cluster"]
 
@@ -60,7 +60,12 @@ class Terms:
         return self.everywhere or self._pattern.match(namespace) is not None
 
     def covers_resource(self, resource: ResourceRef) -> bool:
-        """Whether what it says of an object is to be heard; where only some namespaces are covered, nothing that is in none."""
+        """Whether what it says of an object is to be heard; where only some namespaces are covered, nothing that is in none.
+
+        What is known by an incomplete name is heard until it has its own: where it is shows only then.
+        """
+        if resource.kind in (JOINED_SERVICE, CALLED_HOST):
+            return True
         namespace = resource.name if resource.kind == "Namespace" else resource.namespace
         return self.everywhere or (bool(namespace) and self.covers(namespace))
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from apiservice.observer import Observer
+from apiservice.federation.observer import Observer
 from metrics_api.flight import Sharing
 
 __all__ = ["SharingMetrics", "SourceMetrics"]
@@ -81,7 +81,7 @@ class SourceMetrics(Observer):
                 self._skipped.labels(source, reason)
 
     def asked(self, source: str, outcome: str, seconds: float, rows: int) -> None:
-        """See :class:`apiservice.observer.Observer`. A question that was given up says nothing about whether a source is well."""
+        """See :class:`apiservice.federation.observer.Observer`. A question that was given up does not say whether a source is well."""
         self._requests.labels(source, outcome).inc()
         self._durations.labels(source).observe(seconds)
         if outcome == _OK:
@@ -91,19 +91,19 @@ class SourceMetrics(Observer):
             self._up.labels(source).set(outcome == _OK)
 
     def skipped(self, source: str, reason: str) -> None:
-        """See :class:`apiservice.observer.Observer`."""
+        """See :class:`apiservice.federation.observer.Observer`."""
         self._skipped.labels(source, reason).inc()
 
     def hedged(self, source: str) -> None:
-        """See :class:`apiservice.observer.Observer`."""
+        """See :class:`apiservice.federation.observer.Observer`."""
         self._hedges.labels(source).inc()
 
     def circuit(self, source: str, *, is_open: bool) -> None:
-        """See :class:`apiservice.observer.Observer`."""
+        """See :class:`apiservice.federation.observer.Observer`."""
         self._circuits.labels(source).set(is_open)
 
     def incomplete(self) -> None:
-        """See :class:`apiservice.observer.Observer`."""
+        """See :class:`apiservice.federation.observer.Observer`."""
         self._incomplete.inc()
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl
 
 from apiservice.answers import Answers
-from apiservice.clusters import Clusters
-from apiservice.fanout import Fanout
+from apiservice.federation.clusters import Clusters
+from apiservice.federation.fanout import Fanout
 from apiservice.objects import Objects, StandaloneObjects
 from apiservice.question import Question, parse_question
 from apiservice.requestinfo import parse_request

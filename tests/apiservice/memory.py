@@ -23,7 +23,7 @@ from apiservice.requestinfo import RequestInfo
 from apiservice.result import Result
 from apiservice.runner import Runner
 from apiservice.serving import SERVER_LIMITS
-from apiservice.sources import Sources
+from apiservice.sources.page import Sources
 from apiservice.standalone import AllowAll, Everyone
 from apiservice.telemetry import Telemetry
 from apiservice.visibility import PeerPolicy

@@ -16,7 +16,7 @@ import uvloop
 
 from apiservice.answers import Answers
 from apiservice.app import AppOptions
-from apiservice.fanout import Fanout
+from apiservice.federation.fanout import Fanout
 from apiservice.handshakes import Doorstep
 from apiservice.identity import TokenReviews, Unauthorized
 from apiservice.kube import KubeClient

@@ -12,7 +12,7 @@ import pytest
 from aiohttp.test_utils import TestClient
 
 from apiservice.answers import Answers
-from apiservice.fanout import Fanout
+from apiservice.federation.fanout import Fanout
 from apiservice.health import PING, Check, Health
 from apiservice.identity import User
 from apiservice.objects import StandaloneObjects

@@ -15,12 +15,12 @@ import aiohttp
 import pytest
 import yaml
 
-from apiservice.examinations import Examinations
 from apiservice.lifecycle import Lifecycle
 from apiservice.main import load
 from apiservice.main import serving as main_serving
-from apiservice.sourcehealth import SourceHealth, SourceState
-from apiservice.sources import Sources
+from apiservice.sources.examinations import Examinations
+from apiservice.sources.health import SourceHealth, SourceState
+from apiservice.sources.page import Sources
 from metrics_api import Backend, Source, Terms, Window
 from metrics_api.diagnosis import Diagnosis, Finding, Level, Mesh
 from metrics_api.usage import Usage
@@ -42,7 +42,7 @@ class Known:
     healths: dict[str, SourceHealth] = field(default_factory=dict)
 
     def health(self, source: str) -> SourceHealth:
-        """See :class:`apiservice.sourcehealth.Outcomes`."""
+        """See :class:`apiservice.sources.health.Outcomes`."""
         return self.healths.get(source, SourceHealth())
 
 
@@ -121,7 +121,7 @@ async def test_the_list_tells_of_every_source_in_the_order_of_the_configuration(
 
 
 async def test_a_source_that_hangs_says_so_in_time_and_the_others_are_told_of_as_ever(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("apiservice.examinations.PATIENCE", 0.2)
+    monkeypatch.setattr("apiservice.sources.examinations.PATIENCE", 0.2)
     hanging = source("hanging", delay=60)
     async with served(hanging, source("mesh", outcome=WELL)) as client:
         begun = time.monotonic()
@@ -181,7 +181,7 @@ async def test_what_is_paid_for_by_use_is_examined_more_rarely():
 
 
 async def test_while_it_is_examined_anew_what_was_found_before_is_told(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("apiservice.examinations.PATIENCE", 0.1)
+    monkeypatch.setattr("apiservice.sources.examinations.PATIENCE", 0.1)
     mesh, timer = source("mesh", outcome=WELL), Timer()
     async with served(mesh, timer=timer) as client:
         await client.document()

@@ -14,7 +14,7 @@ import pytest
 from aiohttp.test_utils import TestClient
 
 from apiservice.answers import Answers
-from apiservice.fanout import Fanout
+from apiservice.federation.fanout import Fanout
 from apiservice.inventory import ClusterObjects, Store
 from apiservice.inventory.routes import split_of
 from apiservice.objects import Objects, StandaloneObjects

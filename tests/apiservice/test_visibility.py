@@ -18,7 +18,7 @@ from aiohttp.test_utils import TestClient
 from apiservice.answers import Answers
 from apiservice.app import AppOptions
 from apiservice.authorization import Decision, SubjectAccessReviews
-from apiservice.fanout import Fanout
+from apiservice.federation.fanout import Fanout
 from apiservice.identity import User
 from apiservice.kube import KubeClient
 from apiservice.objects import StandaloneObjects

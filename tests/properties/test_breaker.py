@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, consumes, invariant, multiple, precondition, rule
 
-from apiservice.breaker import Admission, Breaker, Circuit
+from apiservice.federation.breaker import Admission, Breaker, Circuit
 from metrics_api import BackendTimeout
 from metrics_api.errors import BackendError, BackendForgot, BackendRefused
 from tests.doubles.clock import ManualClock
@@ -131,7 +131,7 @@ class Circuits(RuleBasedStateMachine):
         assert self.breaker.reason == (f'source "mesh": {self.row[-1]}' if self.row else "")
 
 
-Circuits.TestCase.settings = settings(max_examples=100, stateful_step_count=40)
+Circuits.TestCase.settings = settings(stateful_step_count=40)
 TestCircuits = Circuits.TestCase
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apiservice.hedging import hedged
+from apiservice.federation.hedging import hedged
 from tests.doubles.virtual_time import run_virtually
 
 

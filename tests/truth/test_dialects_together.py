@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from apiservice.fanout import Fanout
+from apiservice.federation.fanout import Fanout
 from metrics_api import Answer, ResourceRef, Sample, best_observers, rename
 from tests.truth.written import Series, Written, counted, numbers, question, store
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from apiservice.answers import Answers
-from apiservice.fanout import Fanout
+from apiservice.federation.fanout import Fanout
 from apiservice.inventory import ClusterObjects
 from apiservice.inventory.records import Record
 from apiservice.question import parse_question

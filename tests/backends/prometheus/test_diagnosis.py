@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from apiservice.doctor import render
-from apiservice.examination import Examined
+from apiservice.sources.examination import Examined
 from backends.dialects import Sign, builtin_dialects, load_dialect, parse_dialect, parse_matchers
 from backends.dialects.overrides import Overrides, override
 from backends.prometheus import PrometheusBackend, PrometheusSettings

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from apiservice.fanout import Fanout
+from apiservice.federation.fanout import Fanout
 from apiservice.inventory import ClusterObjects
 from apiservice.inventory.records import Record
 from apiservice.objects import StandaloneObjects

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from apiservice import clusters as clusters_module
+from apiservice.federation import clusters as clusters_module
 from apiservice.question import fields_of
 from metrics_api import (
     EVERYTHING,

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from apiservice.doctor import render
-from apiservice.examination import Examined
+from apiservice.sources.examination import Examined
 from metrics_api import Merge, Offer, Terms, Window
 from metrics_api.diagnosis import Ability, Diagnosis, Finding, Level, Mesh
 from tests.unit.apiservice.sources import source

@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 
 from apiservice.doctor import render
-from apiservice.examination import examine
+from apiservice.sources.examination import examine
 from metrics_api import Backend, Source, Terms, Window
 from metrics_api.diagnosis import Diagnosis, Level
 from tests.unit.apiservice.sources import source
@@ -25,7 +25,7 @@ class Silent:
 
 
 async def test_sources_are_examined_at_the_same_time_and_told_in_their_order(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("apiservice.examination._DEADLINE", 0.5)
+    monkeypatch.setattr("apiservice.sources.examination._DEADLINE", 0.5)
     examined = await examine([source(str(number), delay=0.3) for number in range(8)], MINUTE)
     assert [(each.source.name, each.diagnosis.summary) for each in examined] == [
         (str(number), "examined for 1m0s") for number in range(8)
@@ -43,7 +43,7 @@ async def test_an_examination_that_fails_is_a_problem_and_the_others_are_told_al
 
 
 async def test_an_examination_that_does_not_end_is_a_problem(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("apiservice.examination._DEADLINE", 0.05)
+    monkeypatch.setattr("apiservice.sources.examination._DEADLINE", 0.05)
     (slow,) = await examine([source("slow", delay=60)], MINUTE)
     assert slow.diagnosis.findings[0].what == "it could not be examined within 0.05s"
 

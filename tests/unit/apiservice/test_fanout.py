@@ -10,9 +10,10 @@ from typing import Any, Self
 
 import pytest
 
-from apiservice.fanout import Fanout, Gathered
-from apiservice.observer import Observer
+from apiservice.federation.fanout import Fanout, Gathered
+from apiservice.federation.observer import Observer
 from metrics_api import (
+    ANY_WORKLOAD,
     EVERYTHING,
     Answer,
     BackendRefused,
@@ -160,6 +161,18 @@ async def test_a_source_behind_one_that_told_of_a_name_is_not_waited_for():
     assert observer.told == [("skipped", "slow", "decided")]
 
 
+@pytest.mark.parametrize(("kind", "seconds"), [("Deployment", 0.5), ("StatefulSet", 5.0)], ids=["it is", "another one"])
+async def test_a_name_that_is_told_without_its_kind_decides_where_it_is_known_to_be_the_one(kind: str, seconds: float):
+    bare = WEB._replace(kind=ANY_WORKLOAD)
+    slow = Scripted("slow", {WEB: 9}, seconds=0.6)
+    fanout = fan_out(Scripted("first", {bare: 5}), slow)
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    gathered = await fanout.gather(ONE, lambda ref: ref._replace(kind=kind) if ref.kind == ANY_WORKLOAD else ref)
+    assert loop.time() - start < seconds
+    assert len(gathered.samples) == (1 if kind == "Deployment" else 2)
+
+
 @pytest.mark.parametrize(
     ("query", "first"),
     [
@@ -248,7 +261,7 @@ async def test_a_source_that_is_well_again_takes_part_in_the_very_answer_that_fi
 
 
 async def test_whoever_tries_a_source_that_hangs_waits_for_a_moment_and_the_others_do_not(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("apiservice.asking._PATIENCE", 0.1)
+    monkeypatch.setattr("apiservice.federation.asking._PATIENCE", 0.1)
     far = Scripted("far", {API: 9}, error=down)
     fanout = fan_out(far, Scripted("near", {WEB: 5}), keep=0.02)
     for instant in range(3):
@@ -261,7 +274,7 @@ async def test_whoever_tries_a_source_that_hangs_waits_for_a_moment_and_the_othe
         await fanout.gather(at(11))
     assert len(far.asked) == 4
     await fanout.close()
-    assert not [task for task in asyncio.all_tasks() if "_probed" in repr(task.get_coro())]
+    assert not [task for task in asyncio.all_tasks() if "_one" in repr(task.get_coro())]
 
 
 async def test_a_question_that_nobody_waits_for_any_more_is_no_failure():

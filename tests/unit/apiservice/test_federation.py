@@ -6,7 +6,7 @@ from typing import cast
 
 import pytest
 
-from apiservice.federation import by_cluster, home_of
+from apiservice.federation.fanouts import by_cluster, home_of
 from metrics_api import Backend, Source, Terms
 
 

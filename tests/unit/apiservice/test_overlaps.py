@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from apiservice.overlaps import hints
+from apiservice.sources.overlaps import hints
 from metrics_api import Merge, Offer, Source, Terms
 from metrics_api.diagnosis import Diagnosis, Level, Mesh
 from tests.unit.apiservice.sources import source

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from apiservice.examinations import Examination
-from apiservice.sourcehealth import SourceHealth, SourceState
-from apiservice.sourcelist import list_document, source_document, without_secrets
+from apiservice.sources.document import list_document, source_document, without_secrets
+from apiservice.sources.examinations import Examination
+from apiservice.sources.health import SourceHealth, SourceState
 from metrics_api import Merge, Offer, Terms
 from metrics_api.diagnosis import Ability, Diagnosis, Finding, Level, Mesh
 from tests.unit.apiservice.sources import source

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from apiservice.fanout import Gathered
+from apiservice.federation.fanout import Gathered
 from apiservice.objects import BackendService, Split, StandaloneObjects, ThenView, Unowned
 from apiservice.question import Question, parse_question
 from apiservice.requestinfo import parse_request

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from apiservice.answers import Answers
-from apiservice.fanout import Fanout
+from apiservice.federation.fanout import Fanout
 from apiservice.objects import Objects, StandaloneObjects
 from apiservice.question import parse_question
 from apiservice.requestinfo import parse_request

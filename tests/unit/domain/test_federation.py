@@ -203,6 +203,20 @@ def test_disjoint_sources_that_know_a_workload_by_different_members_are_added_al
     assert row.success == 11
 
 
+LATE: Covered = (60, MINUTE)
+
+
+@pytest.mark.parametrize("elsewhere", [{}, {"a": LATE, "b": LATE}], ids=["now", "late"])
+def test_members_that_two_sources_tell_of_say_what_their_numbers_describe_beside_a_sum(elsewhere: dict[str, Covered]):
+    """They are one sample by then, that is of both."""
+    order = {"a": 0, "b": 1, "c": 2}
+    samples = [replace(sample(WEB, 12), source="a,b"), replace(sample(API, 3), source="c", share="c")]
+    for told in (samples, samples[:1]):
+        found = settled(told, order, NOW, elsewhere)
+        assert found.samples[0] == samples[0]
+        assert found.elsewhere.get("a,b") == elsewhere.get("a")
+
+
 # --- coverage -----------------------------------------------------------------------------------
 
 

@@ -181,6 +181,11 @@ def test_members_that_several_sources_tell_of_name_them_all():
     assert (sample.success, sample.source) == (9.0, "b,a")
 
 
+def test_a_latency_that_one_of_several_sources_tells_of_its_members_is_none_of_the_whole():
+    (sample,) = lifted(seen(WEB_1, 5.0, latency=Histogram((1.0, float("inf")), (5, 0)), source="a"), seen(WEB_2, 7.0, source="b"))
+    assert (sample.success, sample.latency) == (12.0, None)
+
+
 def test_members_of_another_window_or_instant_are_not_added_and_that_is_told():
     left: list[tuple[str, str]] = []
     (sample,) = lift(

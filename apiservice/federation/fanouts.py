@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from apiservice.clusters import Clusters
-from apiservice.fanout import Fanout
+from apiservice.federation.clusters import Clusters
+from apiservice.federation.fanout import Fanout
+from apiservice.federation.observer import Observer
 from apiservice.objects import Objects
-from apiservice.sourcehealth import SourceHealth
+from apiservice.sources.health import SourceHealth
 from apiservice.traffic import TrafficService
 from metrics_api import Source
 
@@ -17,11 +18,14 @@ __all__ = ["Federation", "by_cluster", "home_of"]
 class Federation:
     """The fan-outs over all sources, by the name of the cluster; ``home`` is that of the one whose objects the server knows.
 
-    ``fan_out`` makes the one over the sources of one cluster.
+    ``fan_out`` makes the one over the sources of one cluster; ``observer`` is told of answers that lack a whole cluster.
     """
 
-    def __init__(self, sources: Sequence[Source], home: str, fan_out: Callable[[Sequence[Source]], Fanout]) -> None:
+    def __init__(
+        self, sources: Sequence[Source], home: str, fan_out: Callable[[Sequence[Source]], Fanout], observer: Observer | None = None
+    ) -> None:
         self.home = home
+        self._observer = observer
         self.fanouts: Mapping[str, Fanout] = {name: fan_out(members) for name, members in by_cluster(sources, home).items()}
         self._of = {source.name: self.fanouts[source.terms.cluster or home] for source in sources}
 
@@ -31,7 +35,7 @@ class Federation:
             name: TrafficService(fanout, objects if name == self.home else elsewhere, name, home=name == self.home)
             for name, fanout in self.fanouts.items()
         }
-        return Clusters(services, self.home)
+        return Clusters(services, self.home, self._observer)
 
     def trouble(self, source: str) -> str | None:
         """Why the last question a source was asked failed; None when it did not, or none was asked yet."""

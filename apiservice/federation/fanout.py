@@ -7,20 +7,19 @@ failed again and again of late, one that comes after a source that has told alre
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Self
 
 from cachetools import TTLCache
 
-from apiservice.asking import Asking, Outcome
-from apiservice.coverage import covered
-from apiservice.observer import Observer
-from apiservice.sourcehealth import SourceHealth
+from apiservice.federation.asking import Asking, Outcome
+from apiservice.federation.coverage import covered
+from apiservice.federation.observer import Observer
+from apiservice.sources.health import SourceHealth
 from metrics_api import Answer, Backend, BackendError, ResourceRef, Sample, Source, TrafficQuery, Unsupported, Window, aside
 from metrics_api.backend import GivesPercentiles
-from metrics_api.errors import BackendTimeout
 from metrics_api.federation import merged, ranks
 from metrics_api.flight import Sharing, SingleFlight
 from metrics_api.sample import Covered
@@ -32,6 +31,12 @@ DEADLINE = 20.0
 
 _SAMPLES_KEPT = 50_000
 """How many samples finished answers may hold together; one takes about 1 KiB."""
+
+Naming = Callable[[ResourceRef], ResourceRef]
+
+
+def _as_it_is(resource: ResourceRef) -> ResourceRef:
+    return resource
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +75,9 @@ class Fanout:
         self._observer = observer or Observer()
         self._sources = tuple(sources)
         self._order = ranks(sources)
-        self._asking = {source.name: Asking(source, self._observer, keep) for source in sources}
+        self._limited = {source.name: source.terms for source in sources if not source.terms.everywhere}
+        self._asking = {source.name: Asking(source, self._observer, keep, deadline) for source in sources}
         self._sharing = sharing or Sharing()
-        self._deadline = deadline
         self._kept: TTLCache[TrafficQuery, Gathered] = TTLCache(_SAMPLES_KEPT, keep, getsizeof=lambda held: 1 + len(held.samples))
         self._flights: SingleFlight[Gathered] = SingleFlight()
 
@@ -89,6 +94,10 @@ class Fanout:
         backends = (source.backend for source in self._sources)
         return any(isinstance(backend, GivesPercentiles) and backend.gives_percentiles for backend in backends)
 
+    def covers(self, source: str, resource: ResourceRef) -> bool:
+        """Whether what a source says of an object is heard, now that the object has its name."""
+        return source not in self._limited or self._limited[source].covers_resource(resource)
+
     def trouble(self, source: str) -> str | None:
         """Why the last question a source was asked failed; None when it did not, or none was asked yet."""
         return self._asking[source].trouble
@@ -102,8 +111,8 @@ class Fanout:
         for asking in self._asking.values():
             await asking.close()
 
-    async def gather(self, query: TrafficQuery) -> Gathered:
-        """The combined answer.
+    async def gather(self, query: TrafficQuery, naming: Naming = _as_it_is) -> Gathered:
+        """The combined answer; ``naming`` tells what an object is that a source knows by an incomplete name.
 
         Raises :class:`metrics_api.errors.Unsupported` when no source can ever answer such a query, and the
         :class:`metrics_api.errors.BackendError` of the first source when all that could have failed.
@@ -112,11 +121,11 @@ class Fanout:
         if held is not None:
             self._sharing.held()
             return held
-        return await self._flights.once(query, lambda: self._ask(query), self._sharing.joined)
+        return await self._flights.once(query, lambda: self._ask(query, naming), self._sharing.joined)
 
-    async def _ask(self, query: TrafficQuery) -> Gathered:
+    async def _ask(self, query: TrafficQuery, naming: Naming) -> Gathered:
         self._sharing.missed()
-        outcomes = await self._outcomes(query, self._able(query))
+        outcomes = await self._outcomes(query, self._able(query), naming)
         answers = [(source, outcome) for source, outcome in outcomes if isinstance(outcome, Answer)]
         failures = [outcome for _, outcome in outcomes if isinstance(outcome, BackendError)]
         if not answers:
@@ -163,33 +172,30 @@ class Fanout:
             raise Unsupported("; ".join(f'source "{name}": {why}' for name, why in refusals.items()) or "no source is configured")
         return able
 
-    async def _outcomes(self, query: TrafficQuery, able: Sequence[tuple[Source, TrafficQuery]]) -> list[tuple[Source, Outcome]]:
+    async def _outcomes(
+        self, query: TrafficQuery, able: Sequence[tuple[Source, TrafficQuery]], naming: Naming
+    ) -> list[tuple[Source, Outcome]]:
         """What became of each source, in their order; those that were not needed in the end are left out."""
         flights = {source.name: asyncio.ensure_future(self._asking[source.name].ask(asked)) for source, asked in able}
         done: dict[str, Outcome] = {}
-        loop = asyncio.get_running_loop()
-        due = loop.time() + self._deadline
         try:
-            while len(done) < len(flights) and not self._decided(query, able, done):
+            # Each ends at the deadline by itself.
+            while len(done) < len(flights) and not self._decided(query, able, done, naming):
                 pending = {flight for name, flight in flights.items() if name not in done}
-                finished, _ = await asyncio.wait(pending, timeout=due - loop.time(), return_when=asyncio.FIRST_COMPLETED)
-                if not finished:
-                    break
+                finished, _ = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
                 done |= {name: flight.result() for name, flight in flights.items() if flight in finished}
-            late = [] if self._decided(query, able, done) else [name for name in flights if name not in done]
         finally:
             for flight in flights.values():
                 flight.cancel()
             await asyncio.gather(*flights.values(), return_exceptions=True)
-        for name in late:
-            told = f"did not answer within {self._deadline:g}s, in which all sources have to"
-            done[name] = self._asking[name].late(BackendTimeout(name, told))
         for name in flights:
             if name not in done:
                 self._observer.skipped(name, "decided")
         return [(source, done[source.name]) for source, _ in able if source.name in done]
 
-    def _decided(self, query: TrafficQuery, able: Sequence[tuple[Source, TrafficQuery]], done: Mapping[str, Outcome]) -> bool:
+    def _decided(
+        self, query: TrafficQuery, able: Sequence[tuple[Source, TrafficQuery]], done: Mapping[str, Outcome], naming: Naming
+    ) -> bool:
         """Whether the sources that are still under way cannot change the answer: it is about one object, and one before them told of it."""
         if len(able) < 2 or query.edges or not query.name or len(query.kinds) != 1:
             return False
@@ -200,6 +206,6 @@ class Fanout:
             if any(name not in done for name in names):
                 return False
             answers = [outcome for name in names if isinstance(outcome := done[name], Answer)]
-            if any(sample.counted and sample.resource == asked for answer in answers for sample in answer.samples):
+            if any(sample.counted and naming(sample.resource) == asked for answer in answers for sample in answer.samples):
                 return True
         return False

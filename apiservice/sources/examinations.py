@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from apiservice.examination import examine_one
+from apiservice.sources.examination import examine_one
 from metrics_api import Source, Window
 from metrics_api.diagnosis import Diagnosis, Level
 from metrics_api.usage import Metered

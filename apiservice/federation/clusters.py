@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, Protocol
 
+from apiservice.federation.observer import Observer
 from apiservice.question import Question
 from apiservice.result import Result
 from apiservice.rowfields import CLUSTER
@@ -50,13 +51,14 @@ class _Choice(NamedTuple):
 class Clusters:
     """Answers questions out of the ``services`` of the clusters, which are by name; ``home`` is the one the server runs in.
 
-    Home may have no name, and nobody may tell of it; all others have one.
+    Home may have no name, and nobody may tell of it; all others have one. ``observer`` is told of answers that lack a whole cluster.
     """
 
-    def __init__(self, services: Mapping[str, _Service], home: str = "") -> None:
+    def __init__(self, services: Mapping[str, _Service], home: str = "", observer: Observer | None = None) -> None:
         # The rows of home come first where rows are equal, and so do its warnings.
         self._services = dict(sorted(services.items(), key=lambda service: service[0] != home))
         self._home = home
+        self._observer = observer or Observer()
         self._alone = tuple(self._services) == (home,)
 
     async def answer(self, question: Question, instant: int) -> Result:
@@ -137,6 +139,11 @@ class Clusters:
         rows = sum(len(result.rows) for result in results.values())
         said = [told for name, result in results.items() for told in self._told(name, result.warnings)]
         said += [_failed(name, error) for name, error in errors.items() if not isinstance(error, NotFound)]
+        in_part = any(result.incomplete for result in results.values())
+        failed = any(isinstance(error, BackendError) for error in errors.values())
+        if failed and not in_part:
+            # What lacks a part of a cluster has been told of where that cluster was asked.
+            self._observer.incomplete()
         first = next(iter(results.values()))
         if isinstance(errors.get(self._home), BackendError):
             # What it would have been of is not known; that others are late must not turn the version of the answer back.
@@ -146,8 +153,7 @@ class Clusters:
             instant=first.instant,
             window=first.window,
             warnings=tuple(dict.fromkeys((*said, *warnings))),
-            incomplete=any(result.incomplete for result in results.values())
-            or any(isinstance(error, BackendError) for error in errors.values()),
+            incomplete=in_part or failed,
             hidden=frozenset(
                 place for name, result in results.items() for place in result.hidden if name == self._home or place.kind
             ),

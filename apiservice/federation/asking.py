@@ -6,17 +6,17 @@ import asyncio
 import logging
 import time
 
-from apiservice.breaker import Admission, Breaker, Circuit
-from apiservice.hedging import hedged
+from apiservice.federation.breaker import Admission, Breaker, Circuit
+from apiservice.federation.hedging import hedged
+from apiservice.federation.observer import Observer
 from apiservice.logformat import go_duration
 from apiservice.logs import QUESTIONS, fields
-from apiservice.observer import Observer
-from apiservice.sourcehealth import SourceHealth, SourceState
+from apiservice.sources.health import SourceHealth, SourceState
 from metrics_api import Answer, BackendError, BackendForgot, BackendTimeout, BackendUnavailable, Source, TrafficQuery
 
 __all__ = ["Asking", "Outcome"]
 
-logger = logging.getLogger("apiservice.fanout")
+logger = logging.getLogger("apiservice.federation.fanout")
 
 Outcome = Answer | BackendError
 """What becomes of asking a source: a failing one must not disturb its siblings."""
@@ -25,13 +25,16 @@ _PATIENCE = 0.3
 """Seconds that a question waits to see whether a source that failed is well again; the probe itself goes on."""
 
 _LONGEST_COOL_DOWN = 5.0
-_LONGEST_PROBE = 60.0
 
 
 class Asking:
-    """One source, and how it has been. A source that failed is tried again within half of ``refresh`` seconds, 5 at most."""
+    """One source, and how it has been. A source that failed is tried again within half of ``refresh`` seconds, 5 at most.
 
-    def __init__(self, source: Source, observer: Observer, refresh: float) -> None:
+    ``deadline`` is the seconds that all sources have for an answer.
+    """
+
+    def __init__(self, source: Source, observer: Observer, refresh: float, deadline: float) -> None:
+        self._deadline = deadline
         self._backend = source.backend
         self._hedge_after = source.terms.hedge_after
         self._observer = observer
@@ -74,7 +77,7 @@ class Asking:
             return self._breaker.refusal(self._backend.name)
         if not admission.probe:
             return await self._one(query, admission)
-        self._probe = asyncio.create_task(self._probed(query, admission))
+        self._probe = asyncio.create_task(self._one(query, admission))
         finished, _ = await asyncio.wait({self._probe}, timeout=_PATIENCE)
         if finished:
             return self._probe.result()
@@ -82,32 +85,14 @@ class Asking:
             self._backend.name, f"has failed before and does not answer within {_PATIENCE:g}s now: {self._reason()}"
         )
 
-    def late(self, error: BackendError) -> BackendError:
-        """Note that a question was given up because its answer was overdue."""
-        self._failed(error)
-        admission = self._breaker.admit()
-        if admission is not None:
-            self._breaker.ended(admission, error)
-        self._tell_circuit()
-        return error
-
     def _reason(self) -> str:
         return self._breaker.reason.removeprefix(f'source "{self._backend.name}": ')
-
-    async def _probed(self, query: TrafficQuery, admission: Admission) -> Outcome:
-        try:
-            async with asyncio.timeout(_LONGEST_PROBE):
-                return await self._one(query, admission)
-        except TimeoutError:
-            return self.late(BackendTimeout(self._backend.name, f"did not answer within {_LONGEST_PROBE:g}s"))
 
     async def _one(self, query: TrafficQuery, admission: Admission) -> Outcome:
         start = time.perf_counter()
         outcome, rows = "cancelled", 0
         try:
-            answer = await hedged(
-                lambda: self._backend.answer(query), self._hedge_after, lambda: self._observer.hedged(self._backend.name)
-            )
+            answer = await self._answer(query)
         except BackendForgot as error:
             # Nothing is wrong with a source that does not reach so far back.
             outcome = type(error).__name__
@@ -129,6 +114,16 @@ class Asking:
         finally:
             self._tell_circuit()
             self._log(outcome, time.perf_counter() - start, rows)
+
+    async def _answer(self, query: TrafficQuery) -> Answer:
+        try:
+            async with asyncio.timeout(self._deadline):
+                return await hedged(
+                    lambda: self._backend.answer(query), self._hedge_after, lambda: self._observer.hedged(self._backend.name)
+                )
+        except TimeoutError as error:
+            told = f"did not answer within {self._deadline:g}s, in which all sources have to"
+            raise BackendTimeout(self._backend.name, told) from error
 
     def _failed(self, error: BackendError) -> None:
         if self.trouble is None:

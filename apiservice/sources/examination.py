@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from apiservice.overlaps import hints
+from apiservice.sources.overlaps import hints
 from metrics_api import Source, Window
 from metrics_api.diagnosis import Diagnosable, Diagnosis, Finding, Level
 

@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from apiservice.examinations import PATIENCE, Examination
-from apiservice.sourcehealth import SourceHealth
+from apiservice.sources.examinations import PATIENCE, Examination
+from apiservice.sources.health import SourceHealth
 from metrics_api import Source, format_duration, timestamp
 from metrics_api.diagnosis import Ability, Diagnosis, Finding, Level, Mesh
 from metrics_api.resources import API_VERSION

@@ -14,13 +14,13 @@ from aiohttp import web
 
 from apiservice.catalog import SOURCES
 from apiservice.encoding import encode
-from apiservice.examination import Examined, seen_together
-from apiservice.examinations import Examination, Examinations
 from apiservice.listoptions import parse_list_options
 from apiservice.negotiate import accept_of, negotiate, wants_pretty
 from apiservice.requestinfo import RequestInfo
-from apiservice.sourcehealth import Outcomes
-from apiservice.sourcelist import list_document, source_document
+from apiservice.sources.document import list_document, source_document
+from apiservice.sources.examination import Examined, seen_together
+from apiservice.sources.examinations import Examination, Examinations
+from apiservice.sources.health import Outcomes
 from apiservice.status import method_not_allowed, unknown_path, watch_not_supported
 from metrics_api import NotFound, Source
 from metrics_api.fields import FieldSelector
