@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Hashable, Iterable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from metrics_api import UNKNOWN, Direction, Naming, ResourceRef, Sample, Side, roll_up
+from metrics_api import UNKNOWN, Direction, Naming, ResourceRef, Sample, Side, first_few
 from metrics_api.resources import host
+from metrics_api.rollup import added, combined
 
-__all__ = ["NODES", "Places", "discreet", "hide", "home_of", "namespace_of", "place_of", "words_of"]
+__all__ = ["NODES", "Places", "discreet", "hide", "home_of", "left_alone", "namespace_of", "place_of", "words_of"]
 
 Places = frozenset[ResourceRef]
 """Namespaces (``Namespace//NAME``), :data:`NODES`, hosts; and objects of which nobody knows in which namespace they are."""
@@ -50,12 +51,17 @@ def place_of(peer: ResourceRef, home: str) -> ResourceRef | None:
     return peer
 
 
-def hide(samples: Collection[Sample], visible: Places) -> tuple[list[Sample], Places]:
+Origin = Callable[[str], tuple[int, Hashable]]
+"""The rank of a source, and what its numbers describe if it is not what most do. Those that agree in both saw different requests."""
+
+
+def hide(samples: Collection[Sample], visible: Places, origin: Origin = lambda _: (0, None)) -> tuple[list[Sample], Places]:
     """The samples with every peer that is not in a place of ``visible`` unknown, and the places of those.
 
     All unknown peers of a resource are one in each direction, together with those of whom nobody knows more: what one observer saw of one
-    peer and another of the next are different requests, so they are added whoever observed. The row is said to be of the best observer,
-    and names no identities: those of peers are their names.
+    peer and another of the next are different requests, so they are added whoever observed. The row is said to be of the side of the best
+    observer, and names no identities: those of peers are their names. Where several sources that are not disjoint tell of such peers, the
+    first that counts anything is believed: whom one knows by name may be unknown to the other.
     """
     hidden: set[ResourceRef] = set()
     kept: list[Sample] = []
@@ -68,7 +74,33 @@ def hide(samples: Collection[Sample], visible: Places) -> tuple[list[Sample], Pl
             kept.append(sample)
             continue
         unknown[sample.resource, sample.direction].append(sample)
-    return [*kept, *(together for group in unknown.values() for together in roll_up(_as_one(group)))], frozenset(hidden)
+    return [*kept, *(_as_one(_of_first(group, origin)) for group in unknown.values())], frozenset(hidden)
+
+
+def left_alone(seen: Iterable[Sample], shown: Iterable[Sample], origin: Origin) -> tuple[str, ...]:
+    """A sentence about resources whose unknown peers, ``shown``, lack what was ``seen`` by other sources."""
+    believed = {(sample.resource, sample.direction): origin(sample.source) for sample in shown if sample.peer == UNKNOWN}
+    told = {sample.about for sample in shown}
+    lacking = {
+        sample.resource
+        for sample in seen
+        if sample.counted
+        and (sample.peer == UNKNOWN or sample.about not in told)
+        and believed.get((sample.resource, sample.direction), origin(sample.source)) != origin(sample.source)
+    }
+    if not lacking:
+        return ()
+    why = "of peers that may not be told of the numbers are those of one source, because others may have seen the same requests"
+    return (f"{why}: {first_few(['/'.join(filter(None, ref[1:])) for ref in sorted(lacking)])}",)
+
+
+def _of_first(group: Sequence[Sample], origin: Origin) -> list[Sample]:
+    def standing(sample: Sample) -> tuple[bool, int, bool]:
+        rank, elsewhere = origin(sample.source)
+        return not sample.counted, rank, elsewhere is not None
+
+    first = min(group, key=standing)
+    return [sample for sample in group if origin(sample.source) == origin(first.source)]
 
 
 def discreet(warnings: Iterable[str], visible: Places | None, home: str) -> tuple[str, ...]:
@@ -105,10 +137,10 @@ def _runs(word: str) -> Iterator[str]:
                 yield run
 
 
-def _as_one(group: list[Sample]) -> Iterator[Sample]:
-    """The samples as if one unknown peer had been seen by one observer."""
+def _as_one(group: Sequence[Sample]) -> Sample:
+    """The samples added up, as if one unknown peer had been seen by one observer."""
     natural = Side.CLIENT if group[0].direction is Direction.TO else Side.SERVER
     best = min(group, key=lambda sample: (sample.trust, sample.side is not natural, sample.source))
-    return (
-        replace(sample, peer=UNKNOWN, side=best.side, trust=best.trust, source=best.source, identities=None) for sample in group
-    )
+    together = added(group) if len({sample.source for sample in group}) == 1 else combined(group)
+    sources = ",".join(dict.fromkeys(name for sample in (best, *group) for name in sample.source.split(",")))
+    return replace(together, peer=UNKNOWN, side=best.side, trust=best.trust, source=sources, identities=None)

@@ -205,8 +205,9 @@ def load(file: str | None, flags: Mapping[str, str], environment: Mapping[str, s
     sources = configured(entries)
     for source in sources:
         # Answers are of an instant that may be a refresh ago.
-        if source.offer.reach is not None and settings.metrics.refresh > source.offer.reach:
-            told = f'source "{source.name}" cannot be asked about more than {source.offer.reach}s ago: a longer one would ask it in vain'
+        reach = source.offer.reach
+        if reach is not None and settings.metrics.refresh > reach:
+            told = f'source "{source.name}" cannot be asked about more than {reach}s ago: make it {reach}s at most'
             problems.add("metrics.refresh", told)
     problems.raise_if_any()
     return settings, sources
@@ -331,6 +332,8 @@ def _federation(settings: Settings, sources: Sequence[Source], telemetry: Teleme
     metrics = settings.metrics
     home = home_of(sources, settings.kubernetes.cluster_name, standalone=not settings.kubernetes.enabled)
     told = telemetry.sources, metrics.refresh, telemetry.sharing.samples, metrics.deadline
+    if settings.kubernetes.cluster_name and all(source.terms.cluster not in ("", home) for source in sources):
+        logger.warning('no source tells of cluster "%s", which kubernetes.clusterName says this is', home)
     return Federation(sources, home, lambda members: Fanout(members, *told), telemetry.sources)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from apiservice.federation.fanout import Gathered
-from apiservice.hiding import Places, discreet, hide
+from apiservice.hiding import Places, discreet, hide, left_alone
 from apiservice.objects import BackendService, ObjectView, Split
 from apiservice.question import Question, fields_of
 from apiservice.result import Result
@@ -130,7 +130,8 @@ async def _by_services(question: Question, instant: int, splits: Sequence[Split]
     gathered = await _from_clients(query, ask)
     samples, hidden = list(gathered.samples), frozenset[ResourceRef]()
     if question.visible is not None:
-        samples, hidden = hide(samples, question.visible)
+        samples, hidden = hide(gathered.samples, question.visible, gathered.origin)
+        warnings = (*warnings, *left_alone(gathered.samples, samples, gathered.origin))
     received = defaultdict(list)
     for sample in samples:
         received[sample.resource].append(sample)

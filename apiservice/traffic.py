@@ -8,7 +8,7 @@ from functools import partial
 
 from apiservice.called import named
 from apiservice.federation.fanout import Fanout, Gathered
-from apiservice.hiding import Places, discreet, hide
+from apiservice.hiding import Places, discreet, hide, left_alone
 from apiservice.lifting import in_scope, lifted, lost_in_sums, lost_members, lost_percentiles, with_members
 from apiservice.objects import Objects, ObjectView, ThenView
 from apiservice.question import Question, fields_of
@@ -80,8 +80,9 @@ class TrafficService:
         hidden: Places = frozenset()
         if question.visible is not None:
             seen = samples
-            samples, hidden = await aside(len(seen), partial(hide, seen, question.visible))
+            samples, hidden = await aside(len(seen), partial(hide, seen, question.visible, gathered.origin))
             naming = (*naming, *told(await aside(len(seen), partial(lost_percentiles, seen, samples))))
+            naming = (*naming, *await aside(len(seen), partial(left_alone, seen, samples, gathered.origin)))
         suffix = "" if self._home else join_cluster("", self._cluster)
         rows = await aside(len(samples), partial(_rows, question, query, samples, gathered, view, self._cluster, suffix))
         if question.edges and question.name and not rows:
@@ -134,6 +135,10 @@ class TrafficService:
         if not asked.members and not asked.peer_members:
             together, sums = await aside(len(samples), partial(_together, gathered, samples))
             return together, (*naming, *sums)
+        if _one_level(samples):
+            # Of members that are told apart each is in one sum, which is added to what others know of further members.
+            gathered, early = await aside(len(samples), partial(_together, gathered, samples))
+            samples, naming = list(gathered.samples), (*naming, *early)
         lost = await aside(len(samples), partial(lost_members, samples, query, view))
         whole, apart = await aside(len(samples), partial(lifted, samples, query, view, gathered.elsewhere))
         together, sums = await aside(len(whole), partial(_together, gathered, whole))
@@ -162,6 +167,14 @@ class TrafficService:
         # Where it is what had an incomplete name shows only now.
         found = [sample for sample in found if not sample.resource.kind or self._fanout.covers(sample.source, sample.resource)]
         return best_observers(found), (*naming.warnings, *told) if bare else ()
+
+
+def _one_level(samples: Sequence[Sample]) -> bool:
+    """Whether samples of disjoint sources are about objects of one kind, as those of all others are, and so are their peers."""
+    return any(sample.share for sample in samples) and all(
+        len(kinds) < 2
+        for kinds in ({sample.resource.kind for sample in samples}, {sample.peer.kind for sample in samples if sample.peer.kind})
+    )
 
 
 def _together(gathered: Gathered, samples: Sequence[Sample]) -> tuple[Gathered, tuple[str, ...]]:

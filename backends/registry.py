@@ -106,6 +106,8 @@ def configured(entries: Iterable[Node]) -> list[Source]:
         if "," in name:
             # Where several add up to one number it is told with the names of all, and commas between them.
             common["name"].problem(f'"{name}" has a comma in it, which stands between the names of several sources')
+        if "/" in name:
+            common["name"].problem(f'"{name}" has a slash in it, which no path to it can have (/sources/NAME)')
         names.add(name)
         kind = common["type"].choice(TYPES, "")
         if kind:

@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from metrics_api.resources import ResourceRef
+from metrics_api.resources import CALLED_HOST, JOINED_SERVICE, ResourceRef
 from metrics_api.rollup import combined
 from metrics_api.sample import Answer, Covered, Sample
 from metrics_api.source import Merge, Source
@@ -101,7 +101,10 @@ def _believed(heard: Iterable[tuple[int, Sample]]) -> tuple[Sample, ...]:
             best[row] = standing
     kept: dict[object, Sample] = {}
     for rank, sample in heard:
-        if best[_row(sample)] == (not sample.counted, rank):
+        if sample.resource.kind in (JOINED_SERVICE, CALLED_HOST):
+            # Whether its source covers it shows when it has its name; till then it stands in nobody's way.
+            kept.setdefault((sample.about, sample.source), sample)
+        elif best[_row(sample)] == (not sample.counted, rank):
             kept.setdefault(sample.about, sample)
     return tuple(kept.values())
 

@@ -73,7 +73,9 @@ class Origins:
         return known
 
     def _made(self, source: str, dialect: str, marks: Iterable[str], identities: Identities | None) -> Origin:
-        instant, window = self._elsewhere.get(source, self._main)
+        # Of several that were added up, all describe the same.
+        elsewhere = self._elsewhere.get(source) or self._elsewhere.get(source.partition(",")[0])
+        instant, window = elsewhere or self._main
         annotations = {
             CLUSTER: self._cluster,
             SOURCE: source,
@@ -88,7 +90,7 @@ class Origins:
                 NO_IDENTITY: identities.insecure,
             }
         annotations |= {f"{GROUP}/{mark}": "true" for mark in sorted(marks)}
-        version = self._main[0] if source in self._elsewhere else None
+        version = self._main[0] if elsewhere else None
         return Origin(instant, window, version, {name: text for name, text in annotations.items() if text})
 
 

@@ -82,7 +82,7 @@ class Asking:
         if finished:
             return self._probe.result()
         return BackendUnavailable(
-            self._backend.name, f"has failed before and does not answer within {_PATIENCE:g}s now: {self._reason()}"
+            self._backend.name, f"is being tried again, and has not answered within {_PATIENCE:g}s; last: {self._reason()}"
         )
 
     def _reason(self) -> str:

@@ -125,10 +125,8 @@ class Clusters:
             if home:
                 return _Choice(home)
             raise Unsupported(f"{question.resource} are read from Kubernetes, and that of {_listed(others)} is not read from here")
-        left_out = (
-            f"labelSelector compares labels that are known of the cluster of this server alone: left out is {_listed(others)}"
-        )
-        return _Choice(home, (*meant.warnings, left_out))
+        known = "labelSelector compares labels that are known of the cluster of this server alone"
+        return _Choice(home, (*meant.warnings, f"{known}: the answer is without {_listed(others)}"))
 
     async def _several(self, question: Question, instant: int, names: Sequence[str], warnings: Sequence[str]) -> Result:
         outcomes = await together(*(self._outcome(question, instant, name) for name in names))
@@ -227,7 +225,7 @@ def _called(name: str) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
-    return f"cluster {first_few(_quoted(names))}"
+    return f"{'clusters' if len(names) > 1 else 'cluster'} {first_few(_quoted(names))}"
 
 
 def _quoted(names: Iterable[str]) -> list[str]:

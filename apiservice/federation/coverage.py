@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from metrics_api import Terms, TrafficQuery, first_few
 
-__all__ = ["covered"]
+__all__ = ["by_pods", "covered"]
 
 _WILD = frozenset("*?")
 
@@ -26,11 +26,16 @@ def covered(query: TrafficQuery, terms: Terms) -> TrafficQuery | str:
         if "Pod" not in query.members:
             return "it covers some namespaces, and a node is in none"
         # What it would tell of a whole node is of other namespaces as well; its pods can be told apart.
-        return replace(query, kinds=("Pod",), members=(), name="", whole=query.whole or "Node")
+        return by_pods(query)
     if len(terms.namespaces) == 1 and not _WILD & set(terms.namespaces[0]):
         (only,) = terms.namespaces
         return replace(query, namespace=only) if namespaced else replace(query, name=only)
     return query
+
+
+def by_pods(query: TrafficQuery) -> TrafficQuery:
+    """A query about nodes as one about the pods that are on them."""
+    return replace(query, kinds=("Pod",), members=(), name="", whole=query.whole or "Node")
 
 
 def _elsewhere(terms: Terms, namespace: str) -> str:

@@ -7,7 +7,7 @@ failed again and again of late, one that comes after a source that has told alre
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Self
@@ -15,10 +15,23 @@ from typing import Self
 from cachetools import TTLCache
 
 from apiservice.federation.asking import Asking, Outcome
-from apiservice.federation.coverage import covered
+from apiservice.federation.coverage import by_pods, covered
 from apiservice.federation.observer import Observer
 from apiservice.sources.health import SourceHealth
-from metrics_api import Answer, Backend, BackendError, ResourceRef, Sample, Source, TrafficQuery, Unsupported, Window, aside
+from metrics_api import (
+    Answer,
+    Backend,
+    BackendError,
+    Merge,
+    ResourceRef,
+    Sample,
+    Source,
+    TrafficQuery,
+    Unsupported,
+    Window,
+    aside,
+    first_few,
+)
 from metrics_api.backend import GivesPercentiles
 from metrics_api.federation import merged, ranks
 from metrics_api.flight import Sharing, SingleFlight
@@ -56,6 +69,11 @@ class Gathered:
     asked: str = ""
     elsewhere: Mapping[str, Covered] = field(default_factory=dict)
     order: Mapping[str, int] = field(default_factory=dict)
+
+    def origin(self, source: str) -> tuple[int, Covered | None]:
+        """The rank of a source, or of the first of several, and what its numbers describe if that is another window or instant."""
+        first = source.partition(",")[0]
+        return self.order.get(first, 0), self.elsewhere.get(first)
 
 
 class Fanout:
@@ -125,26 +143,36 @@ class Fanout:
 
     async def _ask(self, query: TrafficQuery, naming: Naming) -> Gathered:
         self._sharing.missed()
-        outcomes = await self._outcomes(query, self._able(query), naming)
+        able = self._able(query)
+        outcomes = await self._outcomes(query, able, naming)
         answers = [(source, outcome) for source, outcome in outcomes if isinstance(outcome, Answer)]
         failures = [outcome for _, outcome in outcomes if isinstance(outcome, BackendError)]
         if not answers:
             raise failures[0]
         _, first = answers[0]
+        main = instant, window = first.instant, first.window
+        lead, outcome = outcomes[0]
+        if isinstance(outcome, BackendError) and not lead.offer.delay:
+            # What it would have been of; that others are late must not turn the version of the answer back.
+            main = instant, window = query.instant, query.window
         gathered = Gathered(
             samples=await aside(sum(len(answer.samples) for _, answer in answers), partial(merged, answers, self._order)),
-            instant=first.instant,
-            window=first.window,
+            instant=instant,
+            window=window,
             warnings=tuple(
                 dict.fromkeys(
-                    [*(error.message for error in failures), *(text for _, answer in answers for text in answer.warnings)]
+                    [
+                        *(error.message for error in failures),
+                        *(text for _, answer in answers for text in answer.warnings),
+                        *self._untold(query, able),
+                    ]
                 )
             ),
             asked=failures[0].backend if failures else outcomes[0][0].name,
             elsewhere={
                 source.name: (answer.instant, answer.window)
                 for source, answer in answers
-                if (answer.instant, answer.window) != (first.instant, first.window)
+                if (answer.instant, answer.window) != main
             },
             incomplete=bool(failures) or any(answer.incomplete for _, answer in answers),
             order=self._order,
@@ -170,7 +198,30 @@ class Fanout:
                 able.append((source, asked))
         if not able:
             raise Unsupported("; ".join(f'source "{name}": {why}' for name, why in refusals.items()) or "no source is configured")
+        if "Node" in query.kinds and any(source.name in self._limited for source, _ in able):
+            # What one source says of a node and another of some of its pods are the same requests, and pods can be told apart.
+            pods = by_pods(query)
+            able = [(source, asked if source.backend.refusal(pods) else pods) for source, asked in able]
         return able
+
+    def _untold(self, query: TrafficQuery, able: Sequence[tuple[Source, TrafficQuery]]) -> Iterator[str]:
+        """What a reader must know of what nobody is asked about: parts of nodes and of sums, and namespaces."""
+        names = {source.name for source, _ in able}
+        if "Node" in query.kinds and names <= self._limited.keys():
+            patterns = first_few(sorted({pattern for name in names for pattern in self._limited[name].namespaces}))
+            yield f"numbers of nodes are those of pods in namespaces that a source covers, which are {patterns}"
+        added = " and ".join(f'"{source.name}"' for source, _ in able if source.terms.merge is Merge.SUM)
+        anywhere = not (query.name if "Namespace" in query.kinds else query.namespace)
+        for source in self._sources:
+            asked = covered(query, source.terms)
+            if source.name in names or isinstance(asked, str):
+                continue
+            why = source.backend.refusal(asked)
+            only = [each for each in source.terms.namespaces if not any(other.terms.covers(each) for other, _ in able)]
+            if added and source.terms.merge is Merge.SUM:
+                yield f'source "{source.name}", whose numbers are to be added to those of {added}, cannot tell: {why}'
+            elif only and anywhere:
+                yield f'nothing is told of {first_few(only)}, because source "{source.name}" cannot tell: {why}'
 
     async def _outcomes(
         self, query: TrafficQuery, able: Sequence[tuple[Source, TrafficQuery]], naming: Naming

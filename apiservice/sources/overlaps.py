@@ -18,7 +18,7 @@ Seen = tuple[Source, Diagnosis]
 
 def hints(seen: Sequence[Seen], home: str) -> Mapping[str, tuple[Finding, ...]]:
     """Further findings, by the name of the source they are about. ``home`` is the name of the server's cluster, empty if it has none."""
-    rules: tuple[Callable[[Sequence[Seen], str], Iterator[Finding]], ...] = (_clusters, _namespaces, _overlaps, _sums)
+    rules: tuple[Callable[[Sequence[Seen], str], Iterator[Finding]], ...] = (_clusters, _spellings, _namespaces, _overlaps, _sums)
     found: defaultdict[str, list[Finding]] = defaultdict(list)
     for rule in rules:
         for finding in rule(seen, home):
@@ -42,6 +42,18 @@ def _clusters(seen: Sequence[Seen], home: str) -> Iterator[Finding]:
             what = f'it tells of cluster "{cluster}", and the one that the server runs in has no name'
             advice = f"kubernetes.clusterName: {cluster}, if that is the one"
             yield Finding(Level.OK, source.name, "cluster", what, advice)
+
+
+def _spellings(seen: Sequence[Seen], home: str) -> Iterator[Finding]:
+    """About two names of clusters that differ by their spelling alone: nothing of one is beside anything of the other."""
+    told: set[str] = set()
+    for (first, _), (second, _) in combinations(seen, 2):
+        one, other = first.terms.cluster, second.terms.cluster
+        if one == other or one.casefold() != other.casefold() or other.casefold() == home.casefold() or other in told:
+            continue
+        told.add(other)
+        what = f'its cluster "{other}" and "{one}", that of source "{first.name}", differ in upper and lower case alone'
+        yield Finding(Level.WARNING, second.name, "cluster", what, f"covers: {{cluster: {one}}}")
 
 
 def _namespaces(seen: Sequence[Seen], _: str) -> Iterator[Finding]:

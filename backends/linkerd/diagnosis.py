@@ -102,13 +102,13 @@ class _Examination:
         self._tell(pods, rows)
         theirs = _without(own, rows)
         self._add(about_coverage(self._settings.name, theirs))
-        self._add(about_window(self._settings.name, window))
+        self._add(about_window(self._settings, window))
         busy = counted(theirs)
         if busy:
             await self._probe(window, max(busy, key=_requests).resource.name)
         elif any(row.meshed_pod_count for row in theirs):
             longer = _without(own, await self._everywhere(_LONG))
-            self._add(about_silence(self._settings.name, window, _LONG, longer, pods))
+            self._add(about_silence(self._settings, window, _LONG, longer, pods))
 
     def _add(self, findings: Iterable[Finding]) -> None:
         self._findings += findings
@@ -173,7 +173,7 @@ class _Examination:
         asked += [ask(place, "Namespace", window, _ANYBODY) for ask in (callers, callees)]
         *workloads, pods, services, calling, called = await together(*map(self.client.stat_summary, asked))
         probe = Probe(namespace, [row for rows in workloads for row in rows], pods, services, calling, called)
-        self._add(about_probe(self._settings.name, probe, window))
+        self._add(about_probe(self._settings, probe, window))
         self._abilities = abilities(probe, window, int(time.time()))
         if self._settings.identities:
             await self._identify(namespace)

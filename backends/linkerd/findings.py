@@ -37,9 +37,6 @@ WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
 DIALECT = "viz"
 """What the samples of this source say they are told by."""
 
-_INTERVAL = 10
-"""Seconds between two scrapes of the Prometheus that comes with viz (linkerd/linkerd2, viz/charts/linkerd-viz/values.yaml)."""
-
 _RESOURCES = (
     ("workloads", "Deployment"),
     ("pods", "Pod"),
@@ -112,11 +109,12 @@ _DEPENDENCIES = {
 """What the metrics-api depends on, by the names its check gives them (viz/metrics-api/grpc_server.go)."""
 
 
-def about_window(source: str, window: Window) -> Iterator[Finding]:
-    """Whether a window can hold two scrapes, as far as one can tell without knowing how often its Prometheus scrapes."""
-    if window.seconds < 2 * _INTERVAL:
-        what = f"the Prometheus of viz scrapes every {_INTERVAL}s unless told otherwise: a window of {window} may hold one scrape"
-        yield Finding(Level.WARNING, source, "interval", what, f"metrics.window: {Window(4 * _INTERVAL)}")
+def about_window(settings: LinkerdSettings, window: Window) -> Iterator[Finding]:
+    """Whether a window can hold two scrapes, if its Prometheus scrapes as often as is configured."""
+    interval = settings.scrape_interval
+    if window.seconds < 2 * interval:
+        what = f'by "scrapeInterval" its Prometheus scrapes every {Window(interval)}: a window of {window} may hold one scrape'
+        yield Finding(Level.WARNING, settings.name, "interval", what, f"metrics.window: {Window(4 * interval)}")
 
 
 def about_coverage(source: str, rows: Rows) -> Iterator[Finding]:
@@ -137,12 +135,15 @@ def about_coverage(source: str, rows: Rows) -> Iterator[Finding]:
         yield Finding(Level.OK, source, "mesh", what)
 
 
-def about_silence(source: str, window: Window, longer: Window, rows: Rows, pods: Sequence[viz.Pod]) -> Iterator[Finding]:
+def about_silence(
+    settings: LinkerdSettings, window: Window, longer: Window, rows: Rows, pods: Sequence[viz.Pod]
+) -> Iterator[Finding]:
     """Why nobody received anything in ``window``: ``rows`` are those of a ``longer`` one, ``pods`` all there are."""
+    source = settings.name
     meshed = [pod for pod in pods if pod.controllerNamespace]
     if counted(rows):
         what = f"no request was counted in the last {window}, and there were some in the last {longer}"
-        level = Level.PROBLEM if window.seconds < 2 * _INTERVAL else Level.WARNING
+        level = Level.PROBLEM if window.seconds < 2 * settings.scrape_interval else Level.WARNING
         yield Finding(
             level, source, "requests", what, "a longer metrics.window, if it holds less than two scrapes or traffic is rare"
         )
@@ -160,8 +161,9 @@ def about_silence(source: str, window: Window, longer: Window, rows: Rows, pods:
         )
 
 
-def about_probe(source: str, probe: Probe, window: Window) -> Iterator[Finding]:
+def about_probe(settings: LinkerdSettings, probe: Probe, window: Window) -> Iterator[Finding]:
     """What is missing of a namespace that is known to receive requests."""
+    source = settings.name
     for check, rows in (("workloads", probe.workloads), ("pods", probe.pods)):
         if not counted(rows):
             what = f"requests are told of the namespace {probe.namespace}, and none of its {check}: series lack the labels that name them"
@@ -169,7 +171,8 @@ def about_probe(source: str, probe: Probe, window: Window) -> Iterator[Finding]:
     timed = counted([*probe.workloads, *probe.pods])
     if timed and not any(row.stats.latency_ms_p50 or row.stats.latency_ms_p99 for row in timed):
         what = f"requests are counted, and no latency is told: a window of {window} may not hold two scrapes"
-        yield Finding(Level.WARNING, source, "latencies", what, f"metrics.window: {Window(max(4 * _INTERVAL, 2 * window.seconds))}")
+        longer = Window(max(4 * settings.scrape_interval, 2 * window.seconds))
+        yield Finding(Level.WARNING, source, "latencies", what, f"metrics.window: {longer}")
     if not counted(probe.callers) and not counted(probe.callees):
         what = f"nobody in the mesh is known to call the namespace {probe.namespace}, or to be called by it"
         yield Finding(Level.WARNING, source, "peers", what, "callers outside the mesh are never told; is the ingress in the mesh?")

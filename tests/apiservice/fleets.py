@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 from apiservice.answers import Answers
 from apiservice.federation.clusters import Clusters
 from apiservice.federation.fanout import Fanout
+from apiservice.federation.observer import Observer
 from apiservice.objects import Objects, StandaloneObjects
 from apiservice.question import Question, parse_question
 from apiservice.requestinfo import parse_request
@@ -46,13 +47,13 @@ def named(name: str, counts: Mapping[ResourceRef, float], late: int = 0) -> Mesh
     return Mesh(samples, name, late=late)
 
 
-def clusters(home: str, meshes: Mapping[str, Mesh], objects: Objects = STANDALONE) -> Clusters:
+def clusters(home: str, meshes: Mapping[str, Mesh], objects: Objects = STANDALONE, observer: Observer | None = None) -> Clusters:
     """The clusters these sources tell of; ``objects`` are those of ``home``."""
     services = {
-        name: TrafficService(Fanout.of([mesh]), objects if name == home else STANDALONE, name, home=name == home)
+        name: TrafficService(Fanout.of([mesh], observer), objects if name == home else STANDALONE, name, home=name == home)
         for name, mesh in meshes.items()
     }
-    return Clusters(services, home)
+    return Clusters(services, home, observer)
 
 
 def alone(mesh: Mesh, objects: Objects = STANDALONE) -> TrafficService:

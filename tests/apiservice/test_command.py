@@ -157,5 +157,23 @@ def test_a_refresh_must_not_be_longer_ago_than_a_source_can_tell(refresh: str, c
     )
     checked = run("config", "check", str(file))
     assert checked.returncode == code
-    told = 'metrics.refresh: source "viz" cannot be asked about more than 60s ago: a longer one would ask it in vain'
+    told = 'metrics.refresh: source "viz" cannot be asked about more than 60s ago: make it 60s at most'
     assert (told in checked.stderr) is bool(code)
+
+
+@pytest.mark.parametrize(("name", "told"), [("west", False), ("wset", True)], ids=["known", "mistyped"])
+def test_a_cluster_that_no_source_tells_of_is_told_of_at_the_start(name: str, *, told: bool, tmp_path: Path):
+    file = tmp_path / "config.yaml"
+    source = "{name: mesh, type: prometheus, url: 'http://127.0.0.1:1', dialect: istio, covers: {cluster: west}}"
+    kubernetes = f"{{enabled: false, clusterName: {name}}}"
+    file.write_text(f"kubernetes: {kubernetes}\nserver: {{insecurePort: {free_port()}}}\nbackends: [{source}]\n", encoding="utf-8")
+    process = subprocess.Popen([*COMMAND, "serve", "--config", str(file)], text=True, stderr=subprocess.PIPE)
+    try:
+        assert process.stderr is not None
+        lines = []
+        while not re.search(r"http://127\.0\.0\.1:\d+", line := process.stderr.readline()):
+            lines.append(line)
+    finally:
+        process.kill()
+        process.communicate()
+    assert any("no source tells of cluster" in line and "wset" in line for line in lines) is told

@@ -93,12 +93,13 @@ async def _attempt(
     """All traffic once, with scraping that has begun before it and goes on until ``stack`` ends it; ``slowdown`` makes it all longer."""
     interval, window = _INTERVAL * slowdown, Window(_WINDOW * slowdown)
     sources = {name: await stack.enter_async_context(_source(setups[name], mesh, interval)) for name, mesh in meshes.items()}
-    await asyncio.sleep(3 * interval)
+    await asyncio.sleep(1 + 4 * interval)
     began = time.time()
     await asyncio.gather(*(_send(mesh, setups[name].behind, places) for name, mesh in meshes.items()))
     sent = time.time()
-    # The window begins when scraping had already begun, and is over when the last histogram has been scraped: it ends at a whole second.
-    instant = math.floor(began + window.seconds)
+    # The first scrape in the window is of before the traffic, and the window is over when the last histogram has been scraped: it ends at
+    # a whole second.
+    instant = math.floor(began - 2 * interval + window.seconds)
     await asyncio.sleep(instant - time.time() + interval)
     return {name: Run(setups[name], mesh, sources[name], window, instant, sent) for name, mesh in meshes.items()}
 

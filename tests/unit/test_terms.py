@@ -71,9 +71,16 @@ def test_the_keys_of_all_types_are_named_where_known_keys_are_listed():
     assert problem.endswith("covers, merge, hedgeAfter")
 
 
-def test_the_name_of_a_source_has_no_comma_because_that_stands_between_names():
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("a,b", "has a comma in it, which stands between the names of several sources"),
+        ("a/b", "has a slash in it, which no path to it can have (/sources/NAME)"),
+    ],
+    ids=["comma", "slash"],
+)
+def test_the_name_of_a_source_has_nothing_in_it_that_stands_between_names(name: str, why: str):
     problems = Problems()
-    configured(parse_document("- {name: 'a,b', type: prometheus, url: 'http://127.0.0.1:1'}", "sources.yaml", problems).items())
-    assert problems.found == [
-        'sources.yaml:1: [0].name: "a,b" has a comma in it, which stands between the names of several sources',
-    ]
+    text = f"- {{name: '{name}', type: prometheus, url: 'http://127.0.0.1:1'}}"
+    configured(parse_document(text, "sources.yaml", problems).items())
+    assert problems.found == [f'sources.yaml:1: [0].name: "{name}" {why}']

@@ -212,6 +212,12 @@ async def test_a_window_that_holds_one_scrape():
     assert found(diagnosis, "interval").advice == "metrics.window: 40s"
 
 
+@pytest.mark.parametrize(("interval", "advice"), [(5, ""), (8, "metrics.window: 32s"), (60, "metrics.window: 4m0s")])
+async def test_how_often_its_prometheus_scrapes_is_what_was_configured(interval: int, advice: str):
+    diagnosis = await examined(Script(), Window(15), scrape_interval=interval)
+    assert [finding.advice for finding in diagnosis.findings if finding.check == "interval"] == ([advice] if advice else [])
+
+
 async def test_a_failure_behind_it():
     refusals = {"StatSummary": Refusal(grpc.StatusCode.UNKNOWN, f"{QUERY}server_error: 503")}
     diagnosis = await examined(Script(refusals=refusals))

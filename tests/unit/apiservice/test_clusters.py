@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from apiservice.federation import clusters as clusters_module
+from apiservice.federation.observer import Observer
 from apiservice.question import fields_of
 from metrics_api import (
     EVERYTHING,
@@ -216,6 +217,31 @@ async def test_a_cluster_that_fails_is_named_and_never_silently_missing():
     assert result.incomplete
 
 
+class Counting(Observer):
+    """How many answers lacked something."""
+
+    def __init__(self) -> None:
+        self.lacking = 0
+
+    def incomplete(self) -> None:
+        self.lacking += 1
+
+
+@pytest.mark.parametrize(
+    ("down", "half", "lacking"),
+    [((), (), 0), (("west",), (), 1), (("west", "north"), (), 1), ((), ("west",), 1), (("north",), ("west",), 1)],
+    ids=["nothing", "a cluster", "two clusters", "a part of a cluster", "a cluster and a part of another"],
+)
+async def test_an_answer_that_lacks_something_is_counted_once(down: tuple[str, ...], half: tuple[str, ...], lacking: int):
+    meshes, observer = fleet(), Counting()
+    for name in down:
+        meshes[name].error = BackendUnavailable(name, "is down")
+    for name in half:
+        meshes[name].warnings = ("half of it is missing",)
+    result = await ask(clusters("east", meshes, observer=observer), "deployments")
+    assert (observer.lacking, result.incomplete) == (lacking, bool(lacking))
+
+
 async def test_when_home_fails_the_others_answer_for_the_instant_that_was_asked_about():
     meshes = {"": named("a", {WEB: 1}), "west": named("b", {WEB: 4}, late=60)}
     meshes[""].error = BackendTimeout("a", "did not answer within 10s")
@@ -285,10 +311,10 @@ async def test_labels_are_those_of_home_and_others_are_said_to_be_left_out():
     assert list(numbers(result.rows)) == ["web"]
     assert asked(meshes) == {"east"}
     (warning,) = result.warnings
-    assert warning.endswith('left out is cluster "west", "north"')
+    assert warning.endswith('the answer is without clusters "west", "north"')
     nothing = await ask(clusters("east", meshes, known), "deployments", labelSelector="app!=api", selector="cluster=west")
     assert nothing.rows == ()
-    assert nothing.warnings[0].endswith('left out is cluster "west"')
+    assert nothing.warnings[0].endswith('the answer is without cluster "west"')
 
 
 async def test_idle_objects_are_those_of_home():

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from apiservice.hiding import NODES, discreet, hide, home_of, namespace_of, place_of, words_of
+from apiservice.hiding import NODES, discreet, hide, home_of, left_alone, namespace_of, place_of, words_of
 from metrics_api import EVERYTHING, UNKNOWN, Direction, Histogram, Identities, Naming, Percentiles, ResourceRef, Sample, Side
 from metrics_api.resources import host
 
@@ -90,7 +90,7 @@ def test_hidden_peers_are_one_whoever_saw_them():
         edge(UNKNOWN, 8, side=Side.SERVER, trust=3),
     ]
     (unknown,), _ = hide(samples, NOBODY)
-    assert (unknown.success, unknown.side, unknown.trust, unknown.source) == (14, Side.SERVER, 1, "mesh")
+    assert (unknown.success, unknown.side, unknown.trust, unknown.source) == (14, Side.SERVER, 1, "mesh,other")
 
 
 SPYING = Identities(
@@ -177,3 +177,38 @@ def test_any_part_of_a_host_may_be_a_namespace(name: str, words: set[str]):
 
 def test_the_name_of_a_host_costs_what_it_is_long():
     assert len(words_of("a-" * 5000)) < 5000
+
+
+@pytest.mark.parametrize(
+    ("second", "unknown", "left"),
+    [
+        pytest.param((0, None), 101, 0, id="disjoint"),
+        pytest.param((1, None), 1, 1, id="the same requests, maybe"),
+        pytest.param((0, 60), 1, 1, id="another window or instant"),
+    ],
+)
+def test_requests_that_two_sources_saw_are_added_to_one_unknown_peer_where_these_are_disjoint(
+    second: tuple[int, int | None], unknown: float, left: int
+):
+    """Who calls from outside of one mesh is unknown there, and has a name in the other."""
+    origin = {"a": (0, None), "b": second, "a,b": (0, None)}.__getitem__
+    seen = [edge(SPY, 100, source="b"), edge(UNKNOWN, 1, source="a"), edge(WEB, 7, source="b")]
+    shown, _ = hide(seen, NOBODY, origin)
+    assert {sample.peer: sample.success for sample in shown} == {WEB: 7, UNKNOWN: unknown}
+    told = left_alone(seen, shown, origin)
+    why = "of peers that may not be told of the numbers are those of one source, because others may have seen the same requests: shop/api"
+    assert told == (why,) * left
+
+
+def test_a_source_that_counts_the_requests_of_unknown_peers_is_believed_before_one_that_does_not():
+    origin = {"a": (0, None), "b": (1, None)}.__getitem__
+    seen = [edge(UNKNOWN, None, source="a"), edge(SPY, 5, source="b")]
+    shown, _ = hide(seen, NOBODY, origin)
+    assert [(sample.success, sample.source) for sample in shown] == [(5, "b")]
+    assert left_alone(seen, shown, origin) == ()
+
+
+@pytest.mark.parametrize(("source", "latency"), [("a", histogram(2, 0, 0)), ("b", None)], ids=["one source", "two sources"])
+def test_a_latency_of_the_requests_of_one_source_is_none_of_those_of_two(source: str, latency: Histogram | None):
+    (shown,), _ = hide([edge(SPY, 2, histogram(2, 0, 0), source="a"), edge(VAULT, 4, source=source)], NOBODY)
+    assert (shown.success, shown.latency, shown.source) == (6, latency, ",".join(dict.fromkeys(("a", source))))

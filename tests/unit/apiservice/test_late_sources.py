@@ -12,7 +12,7 @@ from apiservice.objects import StandaloneObjects
 from apiservice.question import Question
 from apiservice.result import Result
 from apiservice.visibility import AuthorizedPeers
-from metrics_api import Answer, ResourceRef, TrafficQuery, Window, timestamp
+from metrics_api import Answer, BackendUnavailable, ResourceRef, TrafficQuery, Window, timestamp
 from tests.unit.apiservice.test_traffic import API, WEB, Cluster, Source, answer, total
 from tests.unit.apiservice.test_visibility import ANN, PEERS, SHOP_READER, Edges, Place, Rights
 
@@ -54,6 +54,14 @@ async def test_a_source_that_is_alone_says_when_its_answer_is_of():
     (row,) = result.rows
     assert (result.instant, result.window, row.instant, row.window) == (60, Window(60), 60, Window(60))
     assert row.wire()["timestamp"] == timestamp(60)
+
+
+async def test_that_the_first_source_fails_does_not_turn_the_version_of_the_answer_back():
+    """Whoever watches would hear nothing, not even of the failure, until the late source has come so far."""
+    down = Source(error=BackendUnavailable("mesh", "is down"))
+    result = await answer([down, late("api")], STANDALONE, "namespaces/shop/deployments")
+    assert (result.instant, result.window, result.incomplete) == (100, Window(30), True)
+    assert [(row.instant, row.window, row.told_at) for row in result.rows] == [(60, Window(60), 100)]
 
 
 async def test_each_row_says_how_much_older_its_numbers_are_than_what_was_asked_about():

@@ -138,3 +138,14 @@ def test_where_namespaces_cannot_be_told_none_is_missed():
 )
 def test_the_cluster_of_a_source_is_held_against_the_name_of_ours(cluster: str, home: str, found: list[object]):
     assert told(seen("mesh", Terms(cluster)), home=home) == found
+
+
+def test_two_spellings_of_the_name_of_another_cluster_are_told_of_once():
+    four = [seen(name, Terms(cluster)) for name, cluster in (("a", "west"), ("b", "West"), ("c", "West"), ("d", "north"))]
+    assert [found for found in told(*four, home="east") if found[1] is WARNING] == [("b", WARNING, "cluster")]
+    assert 'its cluster "West" and "west", that of source "a", differ in upper and lower case alone -> covers: {cluster: west}' in (
+        sentences(*four, home="east")
+    )
+    assert [found for found in told(*four, home="west") if found[1] is WARNING] == [
+        (name, WARNING, "cluster") for name in ("b", "c")
+    ]
