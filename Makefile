@@ -14,7 +14,7 @@ test: lint parts ## all checks and all tests, against the real parts
 	$(BIN)/python -m pytest
 
 unit: $(READY) ## the fast part: pure code and documentation
-	$(BIN)/python -m pytest -n auto tests/unit tests/properties tests/test_docs.py tests/test_surface.py
+	$(BIN)/python -m pytest -n auto --dist worksteal tests/unit tests/properties tests/test_docs.py tests/test_surface.py
 
 lint: $(READY) ## style, types, import contracts
 	$(BIN)/ruff check .
