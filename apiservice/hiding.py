@@ -14,6 +14,7 @@ from dataclasses import replace
 from metrics_api import UNKNOWN, Direction, Naming, ResourceRef, Sample, Side, first_few
 from metrics_api.resources import host
 from metrics_api.rollup import added, combined
+from metrics_api.sample import sources_of
 
 __all__ = ["NODES", "Places", "discreet", "hide", "home_of", "left_alone", "namespace_of", "place_of", "words_of"]
 
@@ -142,5 +143,4 @@ def _as_one(group: Sequence[Sample]) -> Sample:
     natural = Side.CLIENT if group[0].direction is Direction.TO else Side.SERVER
     best = min(group, key=lambda sample: (sample.trust, sample.side is not natural, sample.source))
     together = added(group) if len({sample.source for sample in group}) == 1 else combined(group)
-    sources = ",".join(dict.fromkeys(name for sample in (best, *group) for name in sample.source.split(",")))
-    return replace(together, peer=UNKNOWN, side=best.side, trust=best.trust, source=sources, identities=None)
+    return replace(together, peer=UNKNOWN, side=best.side, trust=best.trust, source=sources_of((best, *group)), identities=None)

@@ -10,7 +10,7 @@ from functools import cache
 from apiservice.objects import ObjectView
 from metrics_api import ANY_WORKLOAD, Naming, ResourceRef, Sample, TrafficQuery, blurred, first_few, lift, type_of_kind
 from metrics_api.federation import not_added
-from metrics_api.sample import Covered
+from metrics_api.sample import Covered, first_source
 
 __all__ = ["in_scope", "lifted", "lost_in_sums", "lost_members", "lost_percentiles", "with_members"]
 
@@ -65,7 +65,7 @@ def lifted(
 
     def covered(source: str) -> Covered | None:
         # Of several that were added up already, all describe the same.
-        return elsewhere.get(source.partition(",")[0])
+        return elsewhere.get(first_source(source))
 
     whole = lift(
         samples, resource_above, peer_above, covered, lambda kept, left: left_out[kept.source, left.source].add(kept.resource)

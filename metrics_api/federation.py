@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from metrics_api.resources import CALLED_HOST, JOINED_SERVICE, ResourceRef
 from metrics_api.rollup import combined
-from metrics_api.sample import Answer, Covered, Sample
+from metrics_api.sample import Answer, Covered, Sample, first_source, sources_of
 from metrics_api.source import Merge, Source
 from metrics_api.wording import Naming, first_few
 
@@ -66,24 +66,28 @@ def settled(samples: Sequence[Sample], order: Mapping[str, int], main: Covered, 
     instants are not added: then the first counts alone, and ``warnings`` say which rows lack what the others saw.
     """
     # Members that several sources told of are added up by now: all of them describe the same.
-    joined = {sample.source for sample in samples if _first(sample) != sample.source and _first(sample) in elsewhere}
-    told_of = {**elsewhere, **{names: elsewhere[names.partition(",")[0]] for names in joined}}
+    joined = {
+        sample.source
+        for sample in samples
+        if first_source(sample.source) != sample.source and first_source(sample.source) in elsewhere
+    }
+    told_of = {**elsewhere, **{names: elsewhere[first_source(names)] for names in joined}}
     if not any(sample.share for sample in samples):
         return Settled(tuple(samples), told_of)
     groups: defaultdict[Row, list[Sample]] = defaultdict(list)
-    for sample in _believed((order[_first(sample)], sample) for sample in samples):
+    for sample in _believed((order[first_source(sample.source)], sample) for sample in samples):
         groups[_row(sample)].append(sample)
     places = {name: at for at, name in enumerate(order)}
     found: list[Sample] = []
     apart: dict[tuple[str, ...], list[ResourceRef]] = defaultdict(list)
     for group in groups.values():
-        group.sort(key=lambda sample: places[_first(sample)])
+        group.sort(key=lambda sample: places[first_source(sample.source)])
         covered = told_of.get(group[0].source, main)
         fitting = [sample for sample in group if told_of.get(sample.source, main) == covered]
         if len(fitting) < len(group):
             late = tuple(dict.fromkeys(sample.source for sample in group if sample not in fitting))
             apart[(group[0].source, *late)].append(group[0].resource)
-        names = ",".join(dict.fromkeys(sample.source for sample in fitting))
+        names = sources_of(fitting)
         if covered != main:
             told_of[names] = covered
         found.append(replace(combined(fitting), source=names, share=""))
@@ -123,10 +127,6 @@ def _identified(chosen: tuple[Sample, ...], heard: Iterable[tuple[int, Sample]])
 
 def _rank(heard: tuple[int, Sample]) -> int:
     return heard[0]
-
-
-def _first(sample: Sample) -> str:
-    return sample.source.partition(",")[0]
 
 
 def _row(sample: Sample) -> Row:

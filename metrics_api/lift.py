@@ -9,7 +9,7 @@ from functools import partial
 
 from metrics_api.resources import ResourceRef
 from metrics_api.rollup import added, combined
-from metrics_api.sample import NEXT_SCHEME, Sample
+from metrics_api.sample import NEXT_SCHEME, Sample, sources_of
 
 __all__ = ["lift"]
 
@@ -93,8 +93,7 @@ def _together(group: Sequence[_Lifted], covered: Callable[[str], Hashable], leav
     for part in parts:
         if covered(part.source) != covered(parts[0].source):
             leave_out(parts[0], part)
-    names = ",".join(dict.fromkeys(name for part in fitting for name in part.source.split(",")))
-    return replace(combined(sorted(fitting, key=_trust)), source=names)
+    return replace(combined(sorted(fitting, key=_trust)), source=sources_of(fitting))
 
 
 def _trust(sample: Sample) -> int:

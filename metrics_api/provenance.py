@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from metrics_api.resources import GROUP
-from metrics_api.sample import Covered, Identities, Sample
+from metrics_api.sample import Covered, Identities, Sample, first_source
 from metrics_api.window import Window, format_duration
 
 __all__ = [
@@ -74,7 +74,7 @@ class Origins:
 
     def _made(self, source: str, dialect: str, marks: Iterable[str], identities: Identities | None) -> Origin:
         # Of several that were added up, all describe the same.
-        elsewhere = self._elsewhere.get(source) or self._elsewhere.get(source.partition(",")[0])
+        elsewhere = self._elsewhere.get(source) or self._elsewhere.get(first_source(source))
         instant, window = elsewhere or self._main
         annotations = {
             CLUSTER: self._cluster,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from metrics_api.query import Direction, Side
 from metrics_api.resources import ResourceRef
 from metrics_api.window import Window
 
-__all__ = ["NEXT_SCHEME", "Answer", "Covered", "Identities", "Sample"]
+__all__ = ["NEXT_SCHEME", "Answer", "Covered", "Identities", "Sample", "first_source", "sources_of"]
 
 Covered = tuple[int, Window]
 """What numbers describe: the window, and the instant at its end in Unix seconds."""
@@ -38,6 +38,7 @@ class Sample:
     what is to be known of the numbers wherever they are shown (``sampled``: they are of a part of the requests; ``stale``).
     ``dialect`` is what the source calls the traffic by: the name of a dialect, or of the kind of metrics.
     ``identities`` are those of an edge, as far as the source knows them. ``backend`` is what part of split traffic the sample is.
+    ``source`` names who observed; of what several sources told together, all of them (:func:`sources_of`).
     ``share`` names the source where several see different requests: theirs are added up in the end (:mod:`metrics_api.federation`).
     """
 
@@ -80,3 +81,13 @@ class Answer:
     window: Window
     warnings: tuple[str, ...] = ()
     incomplete: bool = False
+
+
+def sources_of(samples: Iterable[Sample]) -> str:
+    """The names of the sources that told these, each once and in their order, as the ``source`` of what is made of all: ``east,west``."""
+    return ",".join(dict.fromkeys(name for sample in samples for name in sample.source.split(",")))
+
+
+def first_source(names: str) -> str:
+    """The first of :func:`sources_of`; what its numbers describe, those of all do, or they would not have been added."""
+    return names.partition(",")[0]

@@ -35,7 +35,7 @@ from metrics_api import (
 from metrics_api.backend import GivesPercentiles
 from metrics_api.federation import merged, ranks
 from metrics_api.flight import Sharing, SingleFlight
-from metrics_api.sample import Covered
+from metrics_api.sample import Covered, first_source
 
 __all__ = ["DEADLINE", "Fanout", "Gathered"]
 
@@ -72,7 +72,7 @@ class Gathered:
 
     def origin(self, source: str) -> tuple[int, Covered | None]:
         """The rank of a source, or of the first of several, and what its numbers describe if that is another window or instant."""
-        first = source.partition(",")[0]
+        first = first_source(source)
         return self.order.get(first, 0), self.elsewhere.get(first)
 
 

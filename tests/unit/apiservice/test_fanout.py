@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
@@ -25,12 +24,12 @@ from metrics_api import (
     Sample,
     Side,
     Source,
-    Span,
     Terms,
     TrafficQuery,
     Unsupported,
     Window,
 )
+from tests.unit.apiservice.unopened import Unopened
 
 NOW, MINUTE = 120, Window(60)
 WEB = ResourceRef("Deployment", "shop", "web")
@@ -40,7 +39,7 @@ ONE = replace(LIST, name="web")
 
 
 @dataclass
-class Scripted:
+class Scripted(Unopened):
     """A source that answers what it is told to, after ``seconds``; ``asked`` are the queries it got."""
 
     name: str
@@ -49,9 +48,6 @@ class Scripted:
     error: Callable[[str], Exception] | None = None
     refuses: str | None = None
     asked: list[TrafficQuery] = field(default_factory=list)
-
-    def refusal(self, query: TrafficQuery) -> str | None:  # noqa: ARG002
-        return self.refuses
 
     async def answer(self, query: TrafficQuery) -> Answer:
         self.asked.append(query)
@@ -63,15 +59,6 @@ class Scripted:
             for resource, count in self.rows.items()
         ]
         return Answer(tuple(told), query.instant, query.window)
-
-    async def history(self, query: TrafficQuery, span: Span) -> tuple[Answer, ...]:
-        raise NotImplementedError
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        pass
 
 
 class Counting(Observer):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 from urllib.parse import parse_qsl
 
 import pytest
@@ -29,12 +27,12 @@ from metrics_api import (
     Sample,
     Side,
     Source,
-    Span,
     Terms,
     TrafficQuery,
     Window,
 )
 from tests.doubles.inventory import fill, obj, pod, slice_of
+from tests.unit.apiservice.unopened import Unopened
 
 WEB_1, TILL_1 = ResourceRef("Pod", "shop", "web-1"), ResourceRef("Pod", "pay", "till-1")
 NODE = ResourceRef("Node", "", "node-1")
@@ -51,16 +49,13 @@ OBJECTS = [
 
 
 @dataclass
-class Mesh:
+class Mesh(Unopened):
     """A source with these requests, by resource; of those it tells the ones of the first kind it is asked about that it can name."""
 
     name: str
     rows: Mapping[ResourceRef, float]
     peer: ResourceRef = EVERYTHING
     refuses: str | None = None
-
-    def refusal(self, query: TrafficQuery) -> str | None:  # noqa: ARG002
-        return self.refuses
 
     async def answer(self, query: TrafficQuery) -> Answer:
         names = {"Service": ("Service", JOINED_SERVICE, CALLED_HOST)}
@@ -78,15 +73,6 @@ class Mesh:
             if ref.kind in kinds and (self.peer != EVERYTHING) is query.edges
         ]
         return Answer(tuple(told), query.instant, query.window)
-
-    async def history(self, query: TrafficQuery, span: Span) -> tuple[Answer, ...]:
-        raise NotImplementedError
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        pass
 
 
 async def ask(path: str, *sources: Source, parameters: str = "") -> Result:

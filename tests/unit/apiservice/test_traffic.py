@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
 from urllib.parse import parse_qsl
 
 import pytest
@@ -35,6 +33,7 @@ from metrics_api import (
     Unsupported,
     Window,
 )
+from tests.unit.apiservice.unopened import Unopened
 
 ROOT = "/apis/metrics.smi-spec.io/v1alpha1"
 WEB = ResourceRef("Deployment", "shop", "web")
@@ -51,7 +50,7 @@ def edge(resource: ResourceRef, peer: ResourceRef, direction: Direction = Direct
 
 
 @dataclass
-class Source:
+class Source(Unopened):
     """A source that says what it is told to, and counts the questions."""
 
     samples: tuple[Sample, ...] = ()
@@ -61,10 +60,6 @@ class Source:
     warnings: tuple[str, ...] = ()
     asked: list[TrafficQuery] = field(default_factory=list)
     gate: asyncio.Event | None = None
-
-    def refusal(self, query: TrafficQuery) -> str | None:
-        del query
-        return self.refuses
 
     async def answer(self, query: TrafficQuery) -> Answer:
         self.asked.append(query)
@@ -79,12 +74,6 @@ class Source:
             and (query.members or query.name in ("", sample.resource.name) or sample.resource.kind == JOINED_SERVICE)
         )
         return Answer(samples, query.instant, query.window, self.warnings, incomplete=bool(self.warnings))
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        pass
 
 
 @dataclass
