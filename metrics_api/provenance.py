@@ -74,7 +74,7 @@ class Origins:
 
     def _made(self, source: str, dialect: str, marks: Iterable[str], identities: Identities | None) -> Origin:
         # Of several that were added up, all describe the same.
-        elsewhere = self._elsewhere.get(source) or self._elsewhere.get(first_source(source))
+        elsewhere = self._elsewhere.get(first_source(source))
         instant, window = elsewhere or self._main
         annotations = {
             CLUSTER: self._cluster,

@@ -38,6 +38,11 @@ def test_an_observed_row_says_where_its_numbers_come_from():
     [
         pytest.param({"dialect": ""}, {"dialect": None}, id="a source without a dialect"),
         pytest.param({"source": "aws"}, {"source": "aws", "effective-window": "1m0s", "staleness": "2m5s"}, id="a late source"),
+        pytest.param(
+            {"source": "aws,mesh"},
+            {"source": "aws,mesh", "effective-window": "1m0s", "staleness": "2m5s"},
+            id="several late sources",
+        ),
         pytest.param({"marks": frozenset({"stale", "sampled"})}, {"stale": "true", "sampled": "true"}, id="marks"),
         pytest.param(
             {"identities": Identities("web.shop", "api.shop")},
