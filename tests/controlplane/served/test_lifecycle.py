@@ -9,6 +9,7 @@ import signal
 import ssl
 import time
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -54,7 +55,7 @@ async def test_a_request_under_way_is_finished_before_the_end(
     api: Api, fragile: Prometheus, tmp_path_factory: pytest.TempPathFactory
 ):
     await fragile.covers(3)
-    async with run_server(api.plane, tmp_path_factory.mktemp("ending"), configured(api.plane, fragile.url)) as server:
+    async with run_server(api.plane, tmp_path_factory.mktemp("ending"), patient(api, fragile)) as server:
         ending = Api(api.plane, server)
         fragile.hang()
         try:
@@ -76,7 +77,7 @@ async def test_a_connection_that_was_kept_ends_without_a_byte_of_an_answer(
 ):
     """Whoever has just sent a request on it can tell that it was not read, and sends it again elsewhere."""
     await fragile.covers(3)
-    async with run_server(api.plane, tmp_path_factory.mktemp("kept"), configured(api.plane, fragile.url)) as server:
+    async with run_server(api.plane, tmp_path_factory.mktemp("kept"), patient(api, fragile)) as server:
         ending = Api(api.plane, server)
         reader, writer = await asyncio.open_connection(LOOPBACK, server.port, ssl=server.tls())
         writer.write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -93,6 +94,13 @@ async def test_a_connection_that_was_kept_ends_without_a_byte_of_an_answer(
             fragile.resume()
         writer.close()
         assert (await under_way).status == 200
+
+
+def patient(api: Api, store: Prometheus) -> dict[str, Any]:
+    """A configuration with which a question outlasts the closing of the server, which takes a while on a busy machine."""
+    configuration = configured(api.plane, store.url, timeout="50s")
+    configuration["metrics"]["deadline"] = "50s"
+    return configuration
 
 
 async def until_in_flight(api: Api, count: int) -> None:
@@ -171,9 +179,7 @@ async def test_watches_end_in_order_as_soon_as_the_server_goes(
 
 
 async def test_a_second_signal_ends_it_on_the_spot(api: Api, fragile: Prometheus, tmp_path_factory: pytest.TempPathFactory):
-    # On a busy machine closing takes a while, and the question must still be under way then.
-    configuration = configured(api.plane, fragile.url, timeout="20s")
-    async with run_server(api.plane, tmp_path_factory.mktemp("killed"), configuration) as server:
+    async with run_server(api.plane, tmp_path_factory.mktemp("killed"), patient(api, fragile)) as server:
         killed = Api(api.plane, server)
         fragile.hang()
         try:

@@ -261,16 +261,24 @@ async def test_openmetrics_is_for_who_asks_for_it(told: Api):
 
 
 async def test_a_line_has_the_audit_id_the_response_has(told: Api):
-    reply = await told.direct(f"{SHOP}/deployments?window=14s", user=SHOP_READER, headers={"User-Agent": "a test"})
-    found = await lines(told, reply.headers["Audit-Id"], 5)
-    messages = Counter(re.findall(r'^[IWE]\d{4} [\d:.]+ +\d+ \w+\.py:\d+\] "((?:\\.|[^"\\])*)"', "\n".join(found), re.MULTILINE))
+    for seconds in range(14, 44):
+        asked = f"{SHOP}/deployments?window={seconds}s"
+        reply = await told.direct(asked, user=SHOP_READER, headers={"User-Agent": "a test"})
+        found = await lines(told, reply.headers["Audit-Id"], 5)
+        messages = Counter(
+            re.findall(r'^[IWE]\d{4} [\d:.]+ +\d+ \w+\.py:\d+\] "((?:\\.|[^"\\])*)"', "\n".join(found), re.MULTILINE)
+        )
+        if messages["asked a source"] == 2:
+            break
+        # A source that cannot be reached is left alone for a moment after the third failure.
+        await asyncio.sleep(0.1)
     # It was authorised, both sources were asked, and one of them could not be reached.
     assert messages["HTTP"] == 1
     assert messages["asked a source"] == 2
     (http,) = [line for line in found if '"HTTP"' in line]
     told_of = dict(re.findall(r' ([\w-]+)=(?:"((?:\\.|[^"\\])*)"|\d+)', http))
     assert told_of["verb"] == "LIST"
-    assert told_of["URI"] == f"{SHOP}/deployments?window=14s"
+    assert told_of["URI"] == asked
     assert (told_of["userAgent"], told_of["user"]) == ("a test", SHOP_READER.name)
     assert re.fullmatch(r"[\d.]+(µs|ms|s)", told_of["latency"])
     assert re.fullmatch(r"127\.0\.0\.1:\d+", told_of["srcIP"])
