@@ -68,6 +68,7 @@ class Answers:
     async def _ask(self, question: Any, instant: int) -> Result:
         self._sharing.missed()
         result = replace(await self._service.answer(question, instant), asked=instant)
-        if len(result.rows) < _ROWS_KEPT:
+        # The instants of a history are kept together, by whoever asked for it; here they would be in the way of what many ask.
+        if question.span is None and len(result.rows) < _ROWS_KEPT:
             self._kept[question, instant] = result
         return result

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -32,7 +32,9 @@ from apiservice.requestinfo import RequestInfo
 from apiservice.sending import abort, send
 from apiservice.sources.page import Sources, is_about_sources
 from apiservice.static import Pages
-from apiservice.status import StatusError, entity_too_large, forbidden, method_not_allowed, unknown_path
+from apiservice.status import StatusError, entity_too_large, forbidden, method_not_allowed, unknown_path, watch_not_supported
+from apiservice.surfaces.reading import Reader
+from apiservice.surfaces.surface import Surface
 from apiservice.telemetry import CountedAuthenticator, CountedAuthorizer, Telemetry
 from apiservice.visibility import PeerPolicy
 from apiservice.watching import Feeds
@@ -41,7 +43,7 @@ from metrics_api.objects import LatencyUnit
 __all__ = ["LARGEST_BODY", "AppOptions", "build_app"]
 
 LARGEST_BODY = 3 * 1024 * 1024
-"""Bytes of a request body that are accepted, the limit of Kubernetes. Nothing here reads a body, but old clients send one."""
+"""Bytes of a request body that are accepted, the limit of Kubernetes. Surfaces read bodies; the API does not, but old clients send one."""
 
 _LOG = logging.getLogger(__name__)
 _BEGUN = web.RequestKey("begun", web.StreamResponse)
@@ -55,7 +57,7 @@ class AppOptions:
     ``version`` is that of the software. ``unit`` is that of latencies. ``literal`` gives every resource the kind
     ``TrafficMetrics`` in discovery, as the specification has it, at the price of ``kubectl get``. ``max_in_flight`` resource
     requests are worked on at once, their sending included, and ``max_watches`` watches beside them; 0 is no limit.
-    What is watched is asked again every ``refresh`` seconds.
+    What is watched is asked again every ``refresh`` seconds. ``numbers`` lets clients have plain numbers (``format=numbers``).
     """
 
     version: str
@@ -64,6 +66,7 @@ class AppOptions:
     max_in_flight: int = 400
     max_watches: int = 10_000
     refresh: float = 5
+    numbers: bool = True
 
 
 def build_app(  # noqa: PLR0913 it is where all parts meet
@@ -78,11 +81,13 @@ def build_app(  # noqa: PLR0913 it is where all parts meet
     pager: Pager | None = None,
     peers: PeerPolicy | None = None,
     sources: Sources | None = None,
+    surfaces: Callable[[Reader], Sequence[Surface]] | None = None,
 ) -> web.Application:
     """The application over ``service``; ``parse`` understands requests as questions to it.
 
     ``health`` defaults to a server that is always well; ``telemetry`` and ``pager`` are made when they are not given. ``peers`` say of whom
     edges may tell; without, of everybody. ``sources`` tell of the sources themselves; without, nobody does. They are closed at the end.
+    ``surfaces`` makes the other ways to read, over a reader of this API; without, there are none.
     """
     telemetry = telemetry or Telemetry(options.version)
     pages: list[Pages] = [
@@ -95,14 +100,16 @@ def build_app(  # noqa: PLR0913 it is where all parts meet
     feeds = Feeds(service, options.refresh)
     telemetry.watching(lambda: feeds.watchers, lambda: feeds.questions)
     answering = Answering(service, parse, pager or Pager(), feeds, telemetry, options.unit, peers=peers)
+    authorizer = CountedAuthorizer(authorizer, telemetry.callers)
     front = _Front(
         CountedAuthenticator(authenticator, telemetry.callers),
-        CountedAuthorizer(authorizer, telemetry.callers),
+        authorizer,
         answering,
         pages,
         options,
         telemetry,
         sources,
+        surfaces(Reader(service, parse, authorizer, peers, options.refresh)) if surfaces is not None else (),
     )
     app = web.Application(middlewares=[envelope(telemetry), failures_as_status], client_max_size=LARGEST_BODY)
     app.on_response_prepare.extend([stamp, front.begin])
@@ -152,8 +159,10 @@ class _Front:
         options: AppOptions,
         telemetry: Telemetry,
         sources: Sources | None,
+        surfaces: Sequence[Surface],
     ) -> None:
         self._sources = sources
+        self._surfaces = surfaces
         self._authenticator = authenticator
         self._authorizer = authorizer
         self._answering = answering
@@ -198,6 +207,11 @@ class _Front:
             decision = await self._authorizer.authorize(user, info, request.query)
             if not decision.allowed:
                 raise forbidden(user, info, decision.reason)
+            surface = next((surface for surface in self._surfaces if surface.claims(info)), None) if info.is_resource else None
+            if surface is not None:
+                response = await _respond(surface, info, request)
+                await send(request, response)
+                return response
             await _refuse_large_body(request)
             response = await self._answer(info, request) if info.is_resource else self._page(info, request)
             await send(request, response)
@@ -237,6 +251,19 @@ def _defence(error: Exception) -> int:
     if isinstance(error, TimeoutError):
         return 504
     return 429 if isinstance(error, StatusError) and error.code == 429 else 0
+
+
+async def _respond(surface: Surface, info: RequestInfo, request: web.Request) -> web.StreamResponse:
+    """The response of a surface, which finds the body read."""
+    if info.verb == "watch":
+        raise watch_not_supported(info)
+    if (request.content_length or 0) > LARGEST_BODY:
+        raise entity_too_large()
+    try:
+        await request.read()
+    except web.HTTPRequestEntityTooLarge as error:
+        raise entity_too_large() from error
+    return await surface.respond(info, request)
 
 
 async def _refuse_large_body(request: web.Request) -> None:

@@ -13,13 +13,16 @@ from apiservice.requestinfo import RequestInfo
 from apiservice.status import misdirected, unknown_path
 from metrics_api.resources import GROUP, RESOURCE_TYPES, SPLIT_KINDS, VERSION, ResourceType
 
-__all__ = ["EDGES", "KIND", "LIST_KIND", "SERVED", "SOURCES", "Served", "locate"]
+__all__ = ["EDGES", "KIND", "LIST_KIND", "SERVED", "SOURCES", "SURFACES", "Served", "locate"]
 
 KIND = "TrafficMetrics"
 LIST_KIND = "TrafficMetricsList"
 EDGES = "edges"
 SOURCES = "sources"
 """The resource that is about the server and not about traffic: it is in no discovery, and is read with ``kubectl get --raw``."""
+
+SURFACES = ("grafana", "prometheus")
+"""The resources that are other ways to read the same (:mod:`apiservice.surfaces`); they are in no discovery either."""
 
 _UNWATCHED = ("get", "list")
 _WATCHED = (*_UNWATCHED, "watch")

@@ -31,6 +31,7 @@ from metrics_api import (
     NotFound,
     ResourceRef,
     Side,
+    Span,
     TrafficQuery,
     Window,
     parse_instant,
@@ -66,6 +67,7 @@ class Question:
     ``kinds`` are the kinds of the rows. ``edges`` wants a row per peer. ``qualified`` rows are named ``deployment.web``.
     ``instant`` is the past one that is asked about, in Unix seconds; None for the latest. ``measures`` are wanted beside the five.
     ``visible`` are the places of peers that may be told of, None for all; ``asker`` is whose question it is until those are found out.
+    ``span`` are the instants of the history that it is a part of.
     ``cluster`` is the one that a name names with an ``@``, empty for a name without: that of the server itself. None is any.
     """
 
@@ -86,6 +88,7 @@ class Question:
     visible: Places | None = None
     asker: Asker | None = None
     cluster: str | None = None
+    span: Span | None = None
 
     def __str__(self) -> str:
         """What is asked, in a few words for the log."""
@@ -143,6 +146,7 @@ class Question:
                 self.fields.required("edge.resource.name") or "",
             ),
             sums=any(measure.needs_sum for measure in self.measures),
+            span=self.span,
         )
 
 

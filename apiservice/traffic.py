@@ -72,7 +72,9 @@ class TrafficService:
             _check_kinds_abroad(question)
         gathered, naming = await self._found(query, view)
         then: tuple[str, ...] = ()
-        if question.instant is not None and (gathered.samples or not naming):
+        # Of a history the last instant says it for all, each of which would say it of itself.
+        alone = question.span is None or instant == question.span.instants[-1]
+        if question.instant is not None and alone and (gathered.samples or not naming):
             then = _beyond_knowing(gathered, query.namespace)
         told = partial(discreet, visible=question.visible, home=question.home)
         gathered, naming, then = replace(gathered, warnings=told(gathered.warnings)), told(naming), told(then)

@@ -159,12 +159,15 @@ class AuthorizedPeers:
 
     def _note(self, question: Question, instant: int | None, visible: Places | None, hidden: Places) -> None:
         """Remember what is told. Nobody can go on from a version at which it was something else."""
+        if question.instant is not None:
+            # Nobody goes on from the past.
+            return
         before = self._told.get(question)
         since = before.since if before is not None else 0
         if before is not None and before.differs(visible, hidden):
             since = int(self._clock()) + 1
         self._told[question] = _Told(visible, hidden, since)
-        if question.instant is None and instant is not None and instant < since:
+        if instant is not None and instant < since:
             raise _changed()
 
     async def _may_all(self, asker: Asker, question: Question) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from metrics_api.resources import ANY_WORKLOAD, ResourceRef
+from metrics_api.span import Span
 from metrics_api.window import Window
 
 __all__ = ["Direction", "Side", "TrafficQuery"]
@@ -44,6 +45,7 @@ class TrafficQuery:
     ``apart_from``: kinds; series that name an object of one of these are left out.
     ``quantiles``: percentiles that are wanted beside the three that every row has; a source that tells histograms need not look.
     ``services``: names of the Services by which callers may know the object asked for; empty when nobody knows.
+    ``span``: the instants of the history that this question is a part of; who is asked may read all of them at once.
     ``narrowing``: the names of the members that matter, or with a hyphen at the end the beginnings of them; empty is all.
     """
 
@@ -65,6 +67,7 @@ class TrafficQuery:
     narrowing: tuple[str, ...] = ()
     quantiles: tuple[float, ...] = ()
     services: tuple[str, ...] = ()
+    span: Span | None = None
 
     @property
     def peer_level(self) -> str:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, TypeVar
 
 from apiservice.federation.breaker import Admission, Breaker, Circuit
 from apiservice.federation.hedging import hedged
@@ -12,14 +15,19 @@ from apiservice.federation.observer import Observer
 from apiservice.logformat import go_duration
 from apiservice.logs import QUESTIONS, fields
 from apiservice.sources.health import SourceHealth, SourceState
-from metrics_api import Answer, BackendError, BackendForgot, BackendTimeout, BackendUnavailable, Source, TrafficQuery
+from metrics_api import Answer, BackendError, BackendForgot, BackendTimeout, BackendUnavailable, Source, Span, TrafficQuery
 
-__all__ = ["Asking", "Outcome"]
+__all__ = ["Asking", "Outcome", "PastOutcome"]
 
 logger = logging.getLogger("apiservice.federation.fanout")
 
 Outcome = Answer | BackendError
 """What becomes of asking a source: a failing one must not disturb its siblings."""
+
+PastOutcome = tuple[Answer, ...] | BackendError
+"""The same for a history: an answer for each of its instants, in order."""
+
+T = TypeVar("T", bound=Answer | tuple[Answer, ...])
 
 _PATIENCE = 0.3
 """Seconds that a question waits to see whether a source that failed is well again; the probe itself goes on."""
@@ -39,7 +47,7 @@ class Asking:
         self._hedge_after = source.terms.hedge_after
         self._observer = observer
         self._breaker = Breaker(min(refresh / 2, _LONGEST_COOL_DOWN))
-        self._probe: asyncio.Task[Outcome] | None = None
+        self._probe: asyncio.Task[Any] | None = None
         self._was_open = False
         self.trouble: str | None = None
         """Why the last question failed; None when it did not, or none was asked yet."""
@@ -67,6 +75,13 @@ class Asking:
 
     async def ask(self, query: TrafficQuery) -> Outcome:
         """The outcome of a question; one that is not asked because the source fails is :class:`BackendUnavailable`."""
+        return await self._through(partial(self._answer, query))
+
+    async def history(self, query: TrafficQuery, span: Span) -> PastOutcome:
+        """The same for all instants of a span. A history is not asked a second time because it takes long."""
+        return await self._through(partial(self._within, partial(self._backend.history, query, span)))
+
+    async def _through(self, work: Callable[[], Awaitable[T]]) -> T | BackendError:
         admission = self._breaker.admit()
         if admission is None and self._probe is not None and not self._probe.done():
             # What another question finds out is worth a moment: the source may be well again.
@@ -76,11 +91,12 @@ class Asking:
             self._observer.skipped(self._backend.name, "circuit")
             return self._breaker.refusal(self._backend.name)
         if not admission.probe:
-            return await self._one(query, admission)
-        self._probe = asyncio.create_task(self._one(query, admission))
-        finished, _ = await asyncio.wait({self._probe}, timeout=_PATIENCE)
+            return await self._one(work, admission)
+        probe: asyncio.Task[T | BackendError] = asyncio.create_task(self._one(work, admission))
+        self._probe = probe
+        finished, _ = await asyncio.wait({probe}, timeout=_PATIENCE)
         if finished:
-            return self._probe.result()
+            return probe.result()
         return BackendUnavailable(
             self._backend.name, f"is being tried again, and has not answered within {_PATIENCE:g}s; last: {self._reason()}"
         )
@@ -88,11 +104,11 @@ class Asking:
     def _reason(self) -> str:
         return self._breaker.reason.removeprefix(f'source "{self._backend.name}": ')
 
-    async def _one(self, query: TrafficQuery, admission: Admission) -> Outcome:
+    async def _one(self, work: Callable[[], Awaitable[T]], admission: Admission) -> T | BackendError:
         start = time.perf_counter()
         outcome, rows = "cancelled", 0
         try:
-            answer = await self._answer(query)
+            found = await work()
         except BackendForgot as error:
             # Nothing is wrong with a source that does not reach so far back.
             outcome = type(error).__name__
@@ -107,20 +123,22 @@ class Asking:
             self._breaker.gave_up(admission)
             raise
         else:
-            outcome, rows = "ok", len(answer.samples)
+            outcome, rows = "ok", _rows(found)
             self._breaker.succeeded(admission)
             self._well()
-            return answer
+            return found
         finally:
             self._tell_circuit()
             self._log(outcome, time.perf_counter() - start, rows)
 
     async def _answer(self, query: TrafficQuery) -> Answer:
+        ask = partial(self._backend.answer, query)
+        return await self._within(lambda: hedged(ask, self._hedge_after, lambda: self._observer.hedged(self._backend.name)))
+
+    async def _within(self, work: Callable[[], Awaitable[T]]) -> T:
         try:
             async with asyncio.timeout(self._deadline):
-                return await hedged(
-                    lambda: self._backend.answer(query), self._hedge_after, lambda: self._observer.hedged(self._backend.name)
-                )
+                return await work()
         except TimeoutError as error:
             told = f"did not answer within {self._deadline:g}s, in which all sources have to"
             raise BackendTimeout(self._backend.name, told) from error
@@ -147,3 +165,7 @@ class Asking:
         if logger.isEnabledFor(QUESTIONS):
             told = {"source": self._backend.name, "outcome": outcome, "latency": go_duration(seconds), "rows": rows}
             logger.log(QUESTIONS, "asked a source", extra=fields(told))
+
+
+def _rows(found: Answer | tuple[Answer, ...]) -> int:
+    return len(found.samples) if isinstance(found, Answer) else sum(len(answer.samples) for answer in found)

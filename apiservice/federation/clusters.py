@@ -77,7 +77,7 @@ class Clusters:
         try:
             return await self._answered(question, instant, choice)
         except NotFound as error:
-            if question.cluster != "" or question.split:
+            if question.cluster != "" or question.split or question.span is not None:
                 raise
             # It was asked for by a name of home; who else has one is told.
             raise await self._pointing(question, instant, error) from error

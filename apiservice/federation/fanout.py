@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Self
 
@@ -22,15 +22,18 @@ from metrics_api import (
     Answer,
     Backend,
     BackendError,
+    BadQuery,
     Merge,
     ResourceRef,
     Sample,
     Source,
+    Span,
     TrafficQuery,
     Unsupported,
     Window,
     aside,
     first_few,
+    together,
 )
 from metrics_api.backend import GivesPercentiles
 from metrics_api.federation import merged, ranks
@@ -44,6 +47,12 @@ DEADLINE = 20.0
 
 _SAMPLES_KEPT = 50_000
 """How many samples finished answers may hold together; one takes about 1 KiB."""
+
+_LARGEST_HISTORY = 100_000
+"""How many samples the answers of one history may hold together: it is in memory while it is told."""
+
+_HISTORIES_KEPT = 15.0
+"""Seconds a history is remembered: several panels of a dashboard tell of the same one, and it takes long to read."""
 
 Naming = Callable[[ResourceRef], ResourceRef]
 
@@ -98,6 +107,10 @@ class Fanout:
         self._sharing = sharing or Sharing()
         self._kept: TTLCache[TrafficQuery, Gathered] = TTLCache(_SAMPLES_KEPT, keep, getsizeof=lambda held: 1 + len(held.samples))
         self._flights: SingleFlight[Gathered] = SingleFlight()
+        self._histories: TTLCache[TrafficQuery, Mapping[int, Gathered]] = TTLCache(
+            2 * _LARGEST_HISTORY, _HISTORIES_KEPT, getsizeof=lambda held: 1 + sum(len(each.samples) for each in held.values())
+        )
+        self._history_flights: SingleFlight[Mapping[int, Gathered]] = SingleFlight()
 
     @classmethod
     def of(
@@ -132,9 +145,12 @@ class Fanout:
     async def gather(self, query: TrafficQuery, naming: Naming = _as_it_is) -> Gathered:
         """The combined answer; ``naming`` tells what an object is that a source knows by an incomplete name.
 
+        Of a query that is a part of a history all instants are read at once, and remembered for the others of them.
         Raises :class:`metrics_api.errors.Unsupported` when no source can ever answer such a query, and the
         :class:`metrics_api.errors.BackendError` of the first source when all that could have failed.
         """
+        if query.span is not None:
+            return (await self._history(replace(query, instant=query.span.end), query.span))[query.instant]
         held = self._kept.get(query)
         if held is not None:
             self._sharing.held()
@@ -145,6 +161,50 @@ class Fanout:
         self._sharing.missed()
         able = self._able(query)
         outcomes = await self._outcomes(query, able, naming)
+        gathered = await self._gathered(query, able, outcomes)
+        if gathered.incomplete:
+            self._observer.incomplete()
+        if len(gathered.samples) < _SAMPLES_KEPT:
+            self._kept[query] = gathered
+        return gathered
+
+    async def _history(self, query: TrafficQuery, span: Span) -> Mapping[int, Gathered]:
+        """What a query comes to at each instant of the span it is a part of."""
+        held = self._histories.get(query)
+        if held is not None:
+            self._sharing.held()
+            return held
+        return await self._history_flights.once(query, partial(self._ask_history, query, span), self._sharing.joined)
+
+    async def _ask_history(self, query: TrafficQuery, span: Span) -> Mapping[int, Gathered]:
+        self._sharing.missed()
+        plain = replace(query, span=None)
+        able = self._able(plain)
+        told = await together(*(self._asking[source.name].history(asked, span) for source, asked in able))
+        size = sum(len(answer.samples) for outcome in told if not isinstance(outcome, BackendError) for answer in outcome)
+        if size > _LARGEST_HISTORY:
+            raise BadQuery(
+                f"{size} rows of traffic at {len(span.instants)} instants are more than the {_LARGEST_HISTORY} that are read at once: "
+                "take a longer step or a shorter range, or ask for one namespace or one workload"
+            )
+        found: dict[int, Gathered] = {}
+        for place, instant in enumerate(span.instants):
+            # Others have their turn: what is put together here may be large.
+            await asyncio.sleep(0)
+            outcomes: list[tuple[Source, Outcome]] = [
+                (source, outcome if isinstance(outcome, BackendError) else outcome[place])
+                for (source, _), outcome in zip(able, told, strict=True)
+            ]
+            found[instant] = await self._gathered(replace(plain, instant=instant), able, outcomes)
+        if any(gathered.incomplete for gathered in found.values()):
+            self._observer.incomplete()
+        self._histories[query] = found
+        return found
+
+    async def _gathered(
+        self, query: TrafficQuery, able: Sequence[tuple[Source, TrafficQuery]], outcomes: Sequence[tuple[Source, Outcome]]
+    ) -> Gathered:
+        """The outcomes as one answer; raises the first failure when there is nothing else."""
         answers = [(source, outcome) for source, outcome in outcomes if isinstance(outcome, Answer)]
         failures = [outcome for _, outcome in outcomes if isinstance(outcome, BackendError)]
         if not answers:
@@ -155,7 +215,7 @@ class Fanout:
         if isinstance(outcome, BackendError) and not lead.offer.delay:
             # What it would have been of; that others are late must not turn the version of the answer back.
             main = instant, window = query.instant, query.window
-        gathered = Gathered(
+        return Gathered(
             samples=await aside(sum(len(answer.samples) for _, answer in answers), partial(merged, answers, self._order)),
             instant=instant,
             window=window,
@@ -177,11 +237,6 @@ class Fanout:
             incomplete=bool(failures) or any(answer.incomplete for _, answer in answers),
             order=self._order,
         )
-        if gathered.incomplete:
-            self._observer.incomplete()
-        if len(gathered.samples) < _SAMPLES_KEPT:
-            self._kept[query] = gathered
-        return gathered
 
     def _able(self, query: TrafficQuery) -> list[tuple[Source, TrafficQuery]]:
         """The sources that can answer, each with what it is asked; :class:`Unsupported` when there is none."""

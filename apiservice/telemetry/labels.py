@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from apiservice.catalog import EDGES, SERVED, SOURCES
+from apiservice.catalog import EDGES, SERVED, SOURCES, SURFACES
 from apiservice.requestinfo import RequestInfo
 from metrics_api.resources import GROUP, VERSION
 
@@ -34,7 +34,7 @@ _VERBS = {
     "deletecollection": "DELETE",
 }
 _COLLECTIVE = frozenset({"list", "watch", "deletecollection"})
-_PLURALS = frozenset((*(row.plural for row in SERVED), SOURCES))
+_PLURALS = frozenset((*(row.plural for row in SERVED), SOURCES, *SURFACES))
 _HEALTH = frozenset({"/healthz", "/livez", "/readyz"})
 _OTHER = "other"
 

@@ -9,12 +9,13 @@ import pytest
 
 from apiservice.answers import Answers
 from apiservice.result import Result
-from metrics_api import BackendUnavailable, Edge, Expired, ResourceRef, TrafficMetrics, Window
+from metrics_api import BackendUnavailable, Edge, Expired, ResourceRef, Span, TrafficMetrics, Window
 
 
 class Asked(NamedTuple):
     text: str
     instant: int | None = None
+    span: Span | None = None
 
 
 Q = Asked("q")
