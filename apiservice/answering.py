@@ -16,6 +16,7 @@ from apiservice.catalog import locate
 from apiservice.envelope import USER
 from apiservice.listoptions import ListOptions, parse_list_options
 from apiservice.negotiate import LIST_TRANSFORMS, OBJECT_TRANSFORMS, Encoding, Transform, accept_of, negotiate, wants_pretty
+from apiservice.numbers import negotiate_numbers, represent_number_list, represent_numbers, wants_numbers
 from apiservice.paging import Page, Pager, question_key
 from apiservice.representation import Style, include_object, represent_list, represent_object
 from apiservice.requestinfo import RequestInfo
@@ -85,9 +86,9 @@ Parse = Callable[[RequestInfo, Mapping[str, str]], Question]
 
 
 class Answering:
-    """Answers resource requests. ``clock`` is Unix time."""
+    """Answers resource requests. ``clock`` is Unix time; ``numbers`` says whether plain numbers are served."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 they are what it is made of
         self,
         service: Service,
         parse: Parse,
@@ -97,6 +98,8 @@ class Answering:
         unit: LatencyUnit,
         clock: Callable[[], float] = time.time,
         peers: PeerPolicy | None = None,
+        *,
+        numbers: bool = True,
     ) -> None:
         self._service = service
         self._parse = parse
@@ -107,6 +110,7 @@ class Answering:
         self._clock = clock
         self._bodies = Bodies()
         self._peers: PeerPolicy = peers or EveryPeer()
+        self._numbers = numbers
 
     async def respond(self, info: RequestInfo, request: web.Request) -> web.StreamResponse:
         """The response to a get or a list; raises what :mod:`apiservice.status` knows."""
@@ -117,8 +121,12 @@ class Answering:
         if question.single:
             style = self._style(request, OBJECT_TRANSFORMS, question)
             result = await self._answer(question, options)
-            form = question_key(info, query), style
-            return await self._bodies.response(form, result, style, lambda rows: represent_object(rows[0], style), request.headers)
+
+            def represent_one(rows: Sequence[TrafficMetrics]) -> Iterator[bytes]:
+                return represent_numbers(rows[0], result.warnings, style) if style.numbers else represent_object(rows[0], style)
+
+            form = question_key(info, query), style, result.warnings
+            return await self._bodies.response(form, result, style, represent_one, request.headers)
         style = self._style(request, LIST_TRANSFORMS, question)
         key = question_key(info, query)
         whose = key + self._peers.whose(question)
@@ -132,9 +140,12 @@ class Answering:
         metadata = _list_meta(page, question)
 
         def represent(rows: Sequence[TrafficMetrics]) -> Iterator[bytes]:
+            if style.numbers:
+                return represent_number_list(rows, metadata, page.result, style)
             return represent_list(rows, metadata, question.resource_ref, style)
 
-        about = key, page.token, len(page.result.rows), style
+        # Plain numbers have the warnings in their body.
+        about = key, page.token, len(page.result.rows), style, page.result.warnings
         return await self._bodies.response(about, page.result, style, represent, request.headers)
 
     async def watch(self, info: RequestInfo, request: web.Request) -> web.StreamResponse:
@@ -145,6 +156,8 @@ class Answering:
         if question.instant is not None:
             raise BadQuery("a watch tells what happens from now on, and time asks about the past: leave one of them out")
         style = self._style(request, OBJECT_TRANSFORMS, question, encodings=(Encoding.JSON,))
+        if style.numbers:
+            raise BadQuery("a watch tells of objects, and format=numbers asks for plain numbers: leave one of them out")
         # A line cannot be indented, and what is the same to a client must be encoded once.
         style = replace(style, pretty=False)
         with self._telemetry.long_running(info):
@@ -177,7 +190,8 @@ class Answering:
     ) -> Style:
         """The form the client wants; refused before any source is asked."""
         include = include_object(request.query)
-        chosen = negotiate(accept_of(request.headers), transforms, encodings)
+        numbers, accept = wants_numbers(request.query, served=self._numbers), accept_of(request.headers)
+        chosen = negotiate_numbers(accept) if numbers else negotiate(accept, transforms, encodings)
         return Style(
             chosen.encoding,
             chosen.transform,
@@ -186,6 +200,7 @@ class Answering:
             edges=question.edges,
             split=question.split,
             unit=self._unit,
+            numbers=numbers,
         )
 
 

@@ -30,7 +30,17 @@ __all__ = ["Page", "Pager", "question_key"]
 _BODY = struct.Struct(">8s8sQQ")
 _MAC_BYTES = 16  # a token of 48 bytes needs no padding in base64
 _NOT_THE_QUESTION = frozenset(
-    {"limit", "continue", "timeout", "timeoutSeconds", "pretty", "includeObject", "resourceVersion", "resourceVersionMatch"}
+    {
+        "continue",
+        "format",
+        "includeObject",
+        "limit",
+        "pretty",
+        "resourceVersion",
+        "resourceVersionMatch",
+        "timeout",
+        "timeoutSeconds",
+    }
 )
 
 

@@ -26,6 +26,11 @@ OBJECT_PARAMETERS: list[dict[str, Any]] = [
     _query("resourceVersion", "The answer must not be older than this version; unset or 0 accepts what is known."),
     _query("timeout", "How long the request may take, as a Go duration; at most one minute."),
     _query("pretty", "If 'true', the output is indented."),
+    _query(
+        "format",
+        "If 'numbers', every row is one flat object of plain numbers (rps, successRate, p99Ms, ...) instead of the object described "
+        "here; not with watch.",
+    ),
 ]
 """What a request for one object understands."""
 

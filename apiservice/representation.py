@@ -22,8 +22,10 @@ from metrics_api.table import EDGE_COLUMNS, RESOURCE_COLUMNS, SPLIT_COLUMNS, SPL
 
 __all__ = [
     "INCOMPLETE",
+    "Sheet",
     "Style",
     "bookmark_document",
+    "encode_sheet",
     "include_object",
     "mark_incomplete",
     "object_document",
@@ -42,7 +44,7 @@ _INCLUDABLE = ("Metadata", "Object", "None")
 class Style:
     """How an answer is wanted. ``include`` says what rows of a Table carry beside their cells.
 
-    ``edges`` and ``split`` (a row for each backend) choose the columns.
+    ``edges`` and ``split`` (a row for each backend) choose the columns. ``numbers`` are :mod:`apiservice.numbers`.
     """
 
     encoding: Encoding = Encoding.JSON
@@ -52,6 +54,7 @@ class Style:
     edges: bool = False
     split: bool = False
     unit: LatencyUnit = LatencyUnit.SECONDS
+    numbers: bool = False
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -62,7 +65,7 @@ class Style:
 
 
 @dataclass(frozen=True, slots=True)
-class _Sheet:
+class Sheet:
     """A document with rows under ``key``: what stands around them, and what one of them looks like."""
 
     envelope: dict[str, Any]
@@ -130,16 +133,16 @@ def represent_list(
     if wanted is None:
         envelope = list_wire((), metadata, resource)
         del envelope["items"]
-        sheet = _Sheet(envelope, "items", lambda row: row.wire(style.unit))
+        sheet = Sheet(envelope, "items", lambda row: row.wire(style.unit))
     elif wanted.kind == "Table":
         sheet = _table(metadata, wanted, style)
     else:
         single = wanted._replace(kind=wanted.kind.removesuffix("List"))
-        sheet = _Sheet(_envelope(wanted, metadata), "items", lambda row: _partial(row, single))
-    return _encode_sheet(sheet, rows, style)
+        sheet = Sheet(_envelope(wanted, metadata), "items", lambda row: _partial(row, single))
+    return encode_sheet(sheet, rows, style)
 
 
-def _table(metadata: Mapping[str, Any], wanted: Transform, style: Style) -> _Sheet:
+def _table(metadata: Mapping[str, Any], wanted: Transform, style: Style) -> Sheet:
     columns = style.columns
     single = wanted._replace(kind="PartialObjectMetadata")
 
@@ -152,7 +155,7 @@ def _table(metadata: Mapping[str, Any], wanted: Transform, style: Style) -> _She
         return shown
 
     definitions = [column.wire() for column in columns]
-    return _Sheet({**_envelope(wanted, metadata), "columnDefinitions": definitions}, "rows", table_row)
+    return Sheet({**_envelope(wanted, metadata), "columnDefinitions": definitions}, "rows", table_row)
 
 
 def _envelope(wanted: Transform, metadata: Mapping[str, Any]) -> dict[str, Any]:
@@ -163,13 +166,14 @@ def _partial(row: TrafficMetrics, wanted: Transform) -> dict[str, Any]:
     return _envelope(wanted, row.metadata())
 
 
-def _encode_sheet(sheet: _Sheet, rows: Sequence[TrafficMetrics], style: Style) -> Iterator[bytes]:
+def encode_sheet(sheet: Sheet, rows: Sequence[TrafficMetrics], style: Style) -> Iterator[bytes]:
+    """A document with rows in the encoding of a style, in parts to be joined."""
     if style.encoding is Encoding.YAML:
         return _yaml(sheet, rows)
     return _pretty_json(sheet, rows) if style.pretty else _json(sheet, rows)
 
 
-def _json(sheet: _Sheet, rows: Sequence[TrafficMetrics]) -> Iterator[bytes]:
+def _json(sheet: Sheet, rows: Sequence[TrafficMetrics]) -> Iterator[bytes]:
     encoder = msgspec.json.Encoder()
     yield encoder.encode(sheet.envelope)[:-1] + f',"{sheet.key}":['.encode()
     for start in range(0, len(rows), _ROWS_AT_ONCE):
@@ -178,7 +182,7 @@ def _json(sheet: _Sheet, rows: Sequence[TrafficMetrics]) -> Iterator[bytes]:
     yield b"]}\n"
 
 
-def _pretty_json(sheet: _Sheet, rows: Sequence[TrafficMetrics]) -> Iterator[bytes]:
+def _pretty_json(sheet: Sheet, rows: Sequence[TrafficMetrics]) -> Iterator[bytes]:
     encoder = msgspec.json.Encoder()
     yield indent(encoder.encode(sheet.envelope)).removesuffix(b"\n}") + f',\n  "{sheet.key}": ['.encode()
     for start in range(0, len(rows), _ROWS_AT_ONCE):
@@ -188,7 +192,7 @@ def _pretty_json(sheet: _Sheet, rows: Sequence[TrafficMetrics]) -> Iterator[byte
     yield b"\n  ]\n}\n" if rows else b"]\n}\n"
 
 
-def _yaml(sheet: _Sheet, rows: Sequence[TrafficMetrics]) -> Iterator[bytes]:
+def _yaml(sheet: Sheet, rows: Sequence[TrafficMetrics]) -> Iterator[bytes]:
     yield yaml_text(sheet.envelope)
     yield f"{sheet.key}:\n".encode() if rows else f"{sheet.key}: []\n".encode()
     for row in rows:

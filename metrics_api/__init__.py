@@ -2,135 +2,39 @@
 
 ``Backend`` is what a source must be, ``TrafficQuery`` what it is asked, ``Sample`` what it answers; ``normalise`` turns samples into
 ``TrafficMetrics``, whose ``wire`` is what clients receive.
+
+Names are found when they are asked for: a command that needs one submodule (``metrics_api.table``) starts without the others.
 """
 
-from metrics_api.backend import Backend
-from metrics_api.errors import (
-    BackendError,
-    BackendForgot,
-    BackendProtocolError,
-    BackendRefused,
-    BackendTimeout,
-    BackendUnavailable,
-    BadConfiguration,
-    BadQuery,
-    Expired,
-    Invalid,
-    NotFound,
-    TrafficError,
-    Unsupported,
-)
-from metrics_api.fields import FieldSelector, FieldTerm
-from metrics_api.histogram import Histogram, Percentiles, merge
-from metrics_api.instant import parse_instant, timestamp
-from metrics_api.lift import lift
-from metrics_api.measures import Measure, parse_percentiles, parse_stats
-from metrics_api.normalise import idle, normalise, row_name
-from metrics_api.objects import Edge, Extra, LatencyUnit, SplitBackend, TrafficMetrics, list_wire
-from metrics_api.quantity import Format, Quantity
-from metrics_api.query import Direction, Side, TrafficQuery
-from metrics_api.resources import (
-    ANY_WORKLOAD,
-    CALLED_HOST,
-    EVERYTHING,
-    JOINED_SERVICE,
-    RESOURCE_TYPES,
-    SPLIT_KINDS,
-    UNKNOWN,
-    WORKLOAD_KINDS,
-    ResourceRef,
-    ResourceType,
-    called_service,
-    partings,
-    plural_of,
-    type_of_kind,
-    type_of_plural,
-)
-from metrics_api.rollup import best_observers, blurred, rename, roll_up
-from metrics_api.sample import NEXT_SCHEME, Answer, Identities, Sample
-from metrics_api.selector import LabelSelector, Operator, Requirement
-from metrics_api.source import Merge, Offer, Source, Terms
-from metrics_api.span import Span
-from metrics_api.together import aside, together
-from metrics_api.window import Window, format_duration, parse_duration
-from metrics_api.wording import Naming, first_few
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-__all__ = [
-    "ANY_WORKLOAD",
-    "CALLED_HOST",
-    "EVERYTHING",
-    "JOINED_SERVICE",
-    "NEXT_SCHEME",
-    "RESOURCE_TYPES",
-    "SPLIT_KINDS",
-    "UNKNOWN",
-    "WORKLOAD_KINDS",
-    "Answer",
-    "Backend",
-    "BackendError",
-    "BackendForgot",
-    "BackendProtocolError",
-    "BackendRefused",
-    "BackendTimeout",
-    "BackendUnavailable",
-    "BadConfiguration",
-    "BadQuery",
-    "Direction",
-    "Edge",
-    "Expired",
-    "Extra",
-    "FieldSelector",
-    "FieldTerm",
-    "Format",
-    "Histogram",
-    "Identities",
-    "Invalid",
-    "LabelSelector",
-    "LatencyUnit",
-    "Measure",
-    "Merge",
-    "Naming",
-    "NotFound",
-    "Offer",
-    "Operator",
-    "Percentiles",
-    "Quantity",
-    "Requirement",
-    "ResourceRef",
-    "ResourceType",
-    "Sample",
-    "Side",
-    "Source",
-    "Span",
-    "SplitBackend",
-    "Terms",
-    "TrafficError",
-    "TrafficMetrics",
-    "TrafficQuery",
-    "Unsupported",
-    "Window",
-    "aside",
-    "best_observers",
-    "blurred",
-    "called_service",
-    "first_few",
-    "format_duration",
-    "idle",
-    "lift",
-    "list_wire",
-    "merge",
-    "normalise",
-    "parse_duration",
-    "parse_instant",
-    "parse_percentiles",
-    "parse_stats",
-    "partings",
-    "plural_of",
-    "rename",
-    "roll_up",
-    "row_name",
-    "timestamp",
-    "together",
-    "type_of_kind",
-    "type_of_plural",
-]
+if TYPE_CHECKING:
+    from metrics_api.library import *  # noqa: F403 what it lists in __all__ is what the package offers
+
+_FUNCTIONS = frozenset({"lift", "normalise", "together"})
+
+
+class _Package(ModuleType):
+    """A package whose names are those of :mod:`metrics_api.library`, which is imported with the first of them."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name != "__all__":
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}", name=name, obj=self)
+        library = import_module("metrics_api.library")
+        if name == "__all__" or name in library.__all__:
+            return getattr(library, name)
+        raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}", name=name, obj=self)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        # The import system puts a submodule under its name, which some share with a function that the package offers.
+        if not isinstance(value, ModuleType) or name not in _FUNCTIONS:
+            super().__setattr__(name, value)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self.__getattr__("__all__")})
+
+
+sys.modules[__name__].__class__ = _Package

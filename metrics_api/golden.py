@@ -34,7 +34,7 @@ def golden(row: TrafficMetrics) -> Golden:
     success, failure = row.success, row.failure
     total = None if success is None or failure is None else success + failure
     return Golden(
-        requests_per_second=None if total is None else total / _MILLI / row.window.seconds,
+        requests_per_second=None if total is None else total / (_MILLI * row.window.seconds),
         success_rate=success / total if total and success is not None else None,
         failure_ratio=failure / total if total and failure is not None else None,
         p50=_seconds(row.p50),

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from metrics_api.objects import TrafficMetrics
 from metrics_api.query import Direction, Side
 from metrics_api.resources import EVERYTHING, ResourceRef
 
 __all__ = ["Graph", "Link", "Node", "graph"]
+
+_MEANS_ITSELF = ":*+ "
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -21,8 +24,12 @@ class Node:
 
     @property
     def id(self) -> str:
-        """A name of its own among all nodes: ``shop/Deployment/web``, with ``@west`` behind it in another cluster."""
-        path = "/".join(part for part in (self.resource.namespace, self.resource.kind, self.resource.name) if part)
+        """A name of its own among all nodes: ``shop/Deployment/web``, with ``@west`` behind it in another cluster.
+
+        Names of hosts come from traffic, and may hold what parts others: it is percent-encoded.
+        """
+        parts = (self.resource.namespace, self.resource.kind, self.resource.name)
+        path = "/".join(quote(part, safe=_MEANS_ITSELF) for part in parts if part)
         return f"{path}@{self.cluster}" if self.cluster else path
 
 

@@ -56,6 +56,7 @@ GOOD: Final[dict[str, tuple[str, ...]]] = {
     "resourceVersion": ("0", "", "1795300000", "1"),
     "timeout": ("32s", "1m", "0", "500ms"),
     "pretty": ("true", "false", "1", ""),
+    "format": ("numbers", ""),
     "labelSelector": _LABELS,
     "fieldSelector": _FIELDS,
     "edgeKind": KINDS,
