@@ -72,10 +72,16 @@ class Api:
         return json.loads(await self.prints("get", "--raw", f"{GV}{path}", user=user))
 
     async def proxied(
-        self, path: str, *, method: str = "GET", user: Person = ADMIN, headers: Mapping[str, str] | None = None
+        self,
+        path: str,
+        *,
+        method: str = "GET",
+        user: Person = ADMIN,
+        headers: Mapping[str, str] | None = None,
+        body: Any = None,
     ) -> Reply:
-        """The response to a request that goes through kube-apiserver."""
-        return await _request(self.plane.url + path, method, self.plane.tls(user), headers)
+        """The response to a request that goes through kube-apiserver; ``body`` is sent as JSON."""
+        return await _request(self.plane.url + path, method, self.plane.tls(user), headers, body)
 
     async def direct(
         self,
@@ -85,16 +91,17 @@ class Api:
         user: Person | None = None,
         headers: Mapping[str, str] | None = None,
         tls: ssl.SSLContext | None = None,
+        body: Any = None,
     ) -> Reply:
         """The response to a request to the server itself; without ``user`` or ``tls`` it comes from nobody."""
-        return await _request(self.server.url + path, method, tls or self.server.tls(user), headers)
+        return await _request(self.server.url + path, method, tls or self.server.tls(user), headers, body)
 
 
-async def _request(url: str, method: str, tls: ssl.SSLContext, headers: Mapping[str, str] | None) -> Reply:
+async def _request(url: str, method: str, tls: ssl.SSLContext, headers: Mapping[str, str] | None, body: Any = None) -> Reply:
     async with (
         aiohttp.ClientSession() as session,
         session.request(
-            method, URL(url, encoded=True), ssl=tls, headers=CIMultiDict(headers or {}), allow_redirects=False
+            method, URL(url, encoded=True), ssl=tls, headers=CIMultiDict(headers or {}), allow_redirects=False, json=body
         ) as response,
     ):
         return Reply(response.status, response.headers, await response.read())
