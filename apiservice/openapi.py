@@ -8,7 +8,7 @@ gets the current document.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any, NamedTuple
@@ -17,10 +17,11 @@ from aiohttp import web
 from multidict import MultiMapping
 
 from apiservice.catalog import EDGES, KIND, SERVED, Served
+from apiservice.groups import ApiGroup, GroupVersion
 from apiservice.negotiate import Encoding, accept_of, negotiate
 from apiservice.parameters import LIST_PARAMETERS, OBJECT_PARAMETERS, WATCH_PARAMETERS, path_parameter
 from apiservice.schemas import LIST_SCHEMA, OBJECT_SCHEMA, as_v2, reference, schemas
-from apiservice.static import make_form, send
+from apiservice.static import Form, make_form, send
 from metrics_api.resources import API_VERSION, GROUP, VERSION
 
 __all__ = ["OpenAPI", "document_v2", "document_v3"]
@@ -34,32 +35,36 @@ _MEDIA_TYPES = [encoding.value for encoding in Encoding]
 
 
 class OpenAPI:
-    """The OpenAPI documents. ``version`` is that of the software, ``literal`` as in discovery."""
+    """The OpenAPI documents. ``version`` is that of the software, ``literal`` as in discovery, ``groups`` are served beside our own."""
 
-    def __init__(self, version: str, *, literal: bool = False) -> None:
+    def __init__(self, version: str, *, literal: bool = False, groups: Sequence[ApiGroup] = ()) -> None:
         kinds = [KIND] if literal else [row.kind for row in SERVED]
-        self._v2 = make_form(document_v2(version, kinds))
-        self._v3 = make_form(document_v3(version, kinds))
-        self._hash = self._v3.etag.strip('"')
-        address = f"{_V3_DOCUMENT}?hash={self._hash}"
-        self._root = make_form({"paths": {_BASE.removeprefix("/"): {"serverRelativeURL": address}}})
+        self._v2 = make_form(document_v2(version, kinds, groups))
+        self._v3: dict[str, Form] = {_V3_DOCUMENT: make_form(document_v3(version, kinds))}
+        for described in _versions(groups):
+            self._v3[f"{_V3}/apis/{described.api_version}"] = make_form(_document_of(version, described))
+        addresses = {
+            path.removeprefix(f"{_V3}/"): {"serverRelativeURL": f"{path}?hash={_hash(form)}"} for path, form in self._v3.items()
+        }
+        self._root = make_form({"paths": addresses})
 
     @property
     def paths(self) -> Collection[str]:
         """The paths answered."""
-        return (_V2, _V3, _V3_DOCUMENT)
+        return (_V2, _V3, *self._v3)
 
     def respond(self, path: str, query: Mapping[str, str], headers: MultiMapping[str]) -> web.Response | None:
         """The document at a path; JSON only, 406 for clients that take nothing else."""
         if path not in self.paths:
             return None
         negotiate(accept_of(headers), encodings=(Encoding.JSON,))
-        if path != _V3_DOCUMENT:
+        form = self._v3.get(path)
+        if form is None:
             return send(self._v2 if path == _V2 else self._root, headers)
-        if query.get("hash") != self._hash:
-            return send(self._v3, headers)
+        if query.get("hash") != _hash(form):
+            return send(form, headers)
         expires = format_datetime(datetime.now(UTC) + _IMMUTABLE_FOR, usegmt=True)
-        return send(self._v3, headers, {"Cache-Control": "public, immutable", "Expires": expires})
+        return send(form, headers, {"Cache-Control": "public, immutable", "Expires": expires})
 
 
 class _Endpoint(NamedTuple):
@@ -113,14 +118,45 @@ def document_v3(version: str, kinds: Collection[str]) -> dict[str, Any]:
     return {"openapi": "3.0.0", "info": _info(version), "paths": paths, "components": {"schemas": schemas(kinds)}}
 
 
-def document_v2(version: str, kinds: Collection[str]) -> dict[str, Any]:
-    """The Swagger 2.0 document: the same paths and schemas, for kube-apiservers and clients that read this one."""
-    paths = {}
+def document_v2(version: str, kinds: Collection[str], groups: Sequence[ApiGroup] = ()) -> dict[str, Any]:
+    """The Swagger 2.0 document: the same paths and schemas, for kube-apiservers and clients that read this one.
+
+    It is one document for all groups; a kube-apiserver takes the paths of each from it.
+    """
+    paths: dict[str, Any] = {}
     for endpoint in _endpoints():
         responses = _responses({"schema": as_v2(endpoint.schema)})
         get = {**endpoint.operation, "produces": _MEDIA_TYPES, "responses": responses}
         paths[endpoint.path] = {"get": get, "parameters": [_flat(parameter) for parameter in endpoint.parameters]}
-    return {"swagger": "2.0", "info": _info(version), "paths": paths, "definitions": as_v2(schemas(kinds))}
+    definitions = schemas(kinds)
+    for described in _versions(groups):
+        paths |= {path: _item_v2(item) for path, item in described.paths.items()}
+        definitions |= described.schemas
+    return {"swagger": "2.0", "info": _info(version), "paths": paths, "definitions": as_v2(definitions)}
+
+
+def _versions(groups: Sequence[ApiGroup]) -> Iterator[GroupVersion]:
+    return (described for group in groups for described in group.versions)
+
+
+def _document_of(version: str, described: GroupVersion) -> dict[str, Any]:
+    """The OpenAPI 3.0 document of a version of another group."""
+    return {
+        "openapi": "3.0.0",
+        "info": _info(version),
+        "paths": dict(described.paths),
+        "components": {"schemas": dict(described.schemas)},
+    }
+
+
+def _item_v2(item: Mapping[str, Any]) -> dict[str, Any]:
+    """A path item in the words of Swagger 2.0."""
+    get = dict(item["get"])
+    (media_type,) = get["responses"]["200"]["content"]
+    answered = get["responses"]["200"]["content"][media_type]
+    success = {"description": get["responses"]["200"]["description"], "schema": as_v2(answered["schema"])}
+    get |= {"produces": [media_type], "responses": {**get["responses"], "200": success}}
+    return {"get": get, "parameters": [_flat(parameter) for parameter in item["parameters"]]}
 
 
 def _endpoints() -> Iterator[_Endpoint]:
@@ -140,6 +176,10 @@ def _endpoints() -> Iterator[_Endpoint]:
 
 def _responses(success: dict[str, Any]) -> dict[str, Any]:
     return {"200": {"description": "OK", **success}, "401": {"description": "Unauthorized"}}
+
+
+def _hash(form: Form) -> str:
+    return form.etag.strip('"')
 
 
 def _flat(parameter: Mapping[str, Any]) -> dict[str, Any]:

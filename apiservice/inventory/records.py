@@ -3,7 +3,7 @@
 The records, as a store gets them (``==`` compares all fields; none of them is ever changed)::
 
     Record(kind, namespace, name, uid, labels, controller)      every kind; namespace is "" for Node and Namespace
-    PodRecord(..., node, host_network, phase)                   Pod; node is "" before it is scheduled, phase as Kubernetes spells it
+    PodRecord(..., node, host_network, phase, ready)            Pod; node is "" before it is scheduled, phase as Kubernetes spells it
     SliceRecord(..., service, pods)                             EndpointSlice; labels are dropped, pods are names in its own namespace
     RouteRecord(..., split)                                     TrafficSplit, HTTPRoute, GRPCRoute; None: its spec cannot be understood
     Owner(kind, name, uid, api_version)                         the owner reference with ``controller: true``; None: there is none
@@ -52,11 +52,12 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 
 
 class PodRecord(Record, frozen=True, gc=False):
-    """A Pod: where it runs, whether with the addresses of its node, and whether it has ended (``Succeeded``, ``Failed``)."""
+    """A Pod: where it runs, whether with the addresses of its node, whether it has ended (``Succeeded``, ``Failed``), or takes requests."""
 
     node: str
     host_network: bool
     phase: str
+    ready: bool = False
 
 
 class SliceRecord(Record, frozen=True, gc=False):
@@ -112,8 +113,14 @@ class _PodSpec(msgspec.Struct):
     host_network: bool = msgspec.field(name="hostNetwork", default=False)
 
 
+class _Condition(msgspec.Struct):
+    type: str = ""
+    status: str = ""
+
+
 class _PodStatus(msgspec.Struct):
     phase: str = ""
+    conditions: list[_Condition] | None = None
 
 
 class _Pod(_Object):
@@ -253,6 +260,7 @@ def _pod(kind: str, read: _Pod, pool: Pool) -> Record:
         pool.text(read.spec.node),
         read.spec.host_network,
         pool.text(read.status.phase),
+        any(each.type == "Ready" and each.status == "True" for each in read.status.conditions or ()),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from apiservice.inventory.kinship import CONTROLLED
 from apiservice.inventory.members import members, narrowing, needed
 from apiservice.inventory.ownership import above, chains, workload_of
-from apiservice.inventory.records import Record, RouteRecord
+from apiservice.inventory.records import PodRecord, Record, RouteRecord
 from apiservice.inventory.store import State, Store
 from apiservice.objects import ObjectView, Split
 from metrics_api import (
@@ -61,6 +61,11 @@ class ClusterObjects:
             (needed(bare) | {"CronJob", "Pod", *joined} if bare else frozenset(joined)) | called, self._patience
         )
         return _View(self._store, (*bare, *joined), "", "")
+
+    def ready_pods(self, namespace: str) -> frozenset[str]:
+        """The names of the pods of a namespace that are ready, as far as is known: what Services send requests to."""
+        records = self._store.records("Pod", namespace)
+        return frozenset(record.name for record in records if isinstance(record, PodRecord) and record.ready)
 
 
 class _View:

@@ -83,6 +83,24 @@ class Reader:
         """
         return await self._service.answer(await self._question(user, asked))
 
+    async def read_granted(self, asked: Asked) -> Result:
+        """What the API would answer to somebody who may read these totals, for a surface whose own request was the permission.
+
+        The metrics APIs of Kubernetes are APIs of their own to RBAC: ``get pods/requests_per_second`` in the group
+        ``custom.metrics.k8s.io`` is granted by a rule for that group, which is what the app has reviewed before a surface sees the
+        request. A second review, for our own group, would ask of autoscalers what no autoscaler has. So nobody is asked here, and
+        two things follow: a surface must read nothing but the object, or the namespace, that its request names; and these are totals,
+        which name no peers. Edges are refused, and what is told beside the rows is what a reader of that namespace alone may know.
+
+        Raises the errors of :mod:`metrics_api.errors`; :class:`metrics_api.errors.BadQuery` for edges.
+        """
+        info = asked.info()
+        locate(info)
+        question = self._parse(info, MultiDictProxy(MultiDict(asked.parameters)))
+        if question.edges:
+            raise BadQuery("edges name the peers of an object, and are told to who may read edges: ask the API itself")
+        return await self._service.answer(replace(question, visible=frozenset()))  # type: ignore[type-var]
+
     async def history(self, user: User, asked: Asked, span: Span) -> tuple[Result, ...]:
         """What the API would answer the user at each instant of a span, in order, each source being asked once for all of them.
 

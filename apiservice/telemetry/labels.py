@@ -10,6 +10,15 @@ from typing import NamedTuple
 
 from apiservice.catalog import EDGES, SERVED, SOURCES, SURFACES
 from apiservice.requestinfo import RequestInfo
+from metrics_api.autoscaling import (
+    CUSTOM_GROUP,
+    CUSTOM_VERSIONS,
+    EXTERNAL_GROUP,
+    EXTERNAL_VERSIONS,
+    METRICS,
+    OF_NAMESPACE,
+    RESOURCE_NAMES,
+)
 from metrics_api.resources import GROUP, VERSION
 
 __all__ = ["COMPONENT", "READING", "RESOURCE_LABELS", "SCOPED", "Scoped", "clean_dry_run", "resource_of", "scoped"]
@@ -35,6 +44,14 @@ _VERBS = {
 }
 _COLLECTIVE = frozenset({"list", "watch", "deletecollection"})
 _PLURALS = frozenset((*(row.plural for row in SERVED), SOURCES, *SURFACES))
+_RESOURCES: dict[tuple[str, str], frozenset[str]] = {
+    (GROUP, VERSION): _PLURALS,
+    **dict.fromkeys(((CUSTOM_GROUP, version) for version in CUSTOM_VERSIONS), frozenset((*RESOURCE_NAMES, OF_NAMESPACE))),
+    **dict.fromkeys(((EXTERNAL_GROUP, version) for version in EXTERNAL_VERSIONS), frozenset(METRICS)),
+}
+"""What can be a resource in each version of each group."""
+
+_SUBRESOURCES = frozenset(("", EDGES, *METRICS))
 _HEALTH = frozenset({"/healthz", "/livez", "/readyz"})
 _OTHER = "other"
 
@@ -60,7 +77,7 @@ def scoped(info: RequestInfo) -> Scoped:
     group, version, resource = resource_of(info)
     if not resource:
         return Scoped(verb)
-    subresource = info.subresource if info.subresource in ("", EDGES) else _OTHER
+    subresource = info.subresource if info.subresource in _SUBRESOURCES else _OTHER
     everywhere = "namespace" if info.namespace else "cluster"
     scope = everywhere if info.verb in _COLLECTIVE else "resource"
     return Scoped(verb, group, version, resource, subresource, scope)
@@ -68,9 +85,9 @@ def scoped(info: RequestInfo) -> Scoped:
 
 def resource_of(info: RequestInfo) -> tuple[str, str, str]:
     """Group, version and resource; empty where that is nothing this server has."""
-    if not info.is_resource or info.resource not in _PLURALS or (info.group, info.version) != (GROUP, VERSION):
+    if not info.is_resource or info.resource not in _RESOURCES.get((info.group, info.version), ()):
         return "", "", ""
-    return GROUP, VERSION, info.resource
+    return info.group, info.version, info.resource
 
 
 def clean_dry_run(values: Sequence[str]) -> str:

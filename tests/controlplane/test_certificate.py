@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.controlplane.plane import API_SERVICE, DEPLOY, NAMESPACE, SERVICE_HOST, ControlPlane, manifest
 
@@ -48,8 +49,8 @@ async def issue(plane: ControlPlane) -> None:
     assert process.returncode == 0, output.decode()
 
 
-async def bundle(plane: ControlPlane) -> str:
-    run = await plane.kubectl("get", "apiservice", API_SERVICE, "-o", "jsonpath={.spec.caBundle}")
+async def bundle(plane: ControlPlane, name: str = API_SERVICE) -> str:
+    run = await plane.kubectl("get", "apiservice", name, "-o", "jsonpath={.spec.caBundle}")
     return base64.b64decode(run.stdout).decode()
 
 
@@ -108,3 +109,22 @@ async def test_applying_the_manifests_again_keeps_the_bundle(unfilled: ControlPl
     before = await bundle(unfilled)
     await apply_api_service(unfilled)
     assert await bundle(unfilled) == before
+
+
+async def test_every_api_of_the_service_trusts_the_certificate_and_no_other_api_does(unfilled: ControlPlane):
+    path = DEPLOY / "autoscaling" / "apiservices.yaml"
+    ours = [document["metadata"]["name"] for document in yaml.safe_load_all(path.read_text())]
+    foreign = manifest("apiservice.yaml")
+    foreign["metadata"]["name"] = "v1.foreign.example.com"
+    foreign["spec"] |= {"group": "foreign.example.com", "version": "v1"}
+    foreign["spec"]["service"]["namespace"] = "foreign"
+    try:
+        assert (await unfilled.kubectl("apply", "-f", str(path))).code == 0
+        await unfilled.apply(foreign)
+        await issue(unfilled)
+        trusted = await bundle(unfilled)
+        assert "BEGIN CERTIFICATE" in trusted
+        assert [await bundle(unfilled, name) for name in ours] == [trusted, trusted]
+        assert await bundle(unfilled, "v1.foreign.example.com") == ""
+    finally:
+        await unfilled.kubectl("delete", "apiservice", "v1.foreign.example.com", *ours, "--ignore-not-found")

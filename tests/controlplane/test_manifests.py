@@ -196,6 +196,16 @@ async def test_a_reader_of_the_cluster_has_the_verbs_discovery_names(installed: 
         pytest.param("get", "nodes/edges", "", "n1", False, id="the edges of a node"),
         pytest.param("list", "sources", "", "", False, id="the sources"),
         pytest.param("get", "sources", "", "mesh", False, id="a source"),
+        pytest.param("create", "grafana", "shop", "query", True, id="a query of Grafana"),
+        pytest.param("list", "grafana", "shop", "", True, id="whether Grafana is served"),
+        pytest.param("get", "grafana", "shop", "graph", True, id="the graph"),
+        pytest.param("get", "grafana/graph", "shop", "api", True, id="the graph of the node graph plugin"),
+        pytest.param("create", "grafana", "other", "query", False, id="a query of Grafana elsewhere"),
+        pytest.param("create", "grafana", "", "query", False, id="a query of Grafana about everything"),
+        pytest.param("create", "prometheus/v1", "shop", "api", True, id="a query as of a Prometheus"),
+        pytest.param("get", "prometheus/v1", "shop", "api", True, id="a query in a URL"),
+        pytest.param("get", "prometheus", "shop", "metrics", True, id="the page to scrape"),
+        pytest.param("get", "prometheus", "", "metrics", False, id="the page of everything"),
     ],
 )
 async def test_a_reader_of_a_namespace(
