@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from metrics_api import RESOURCE_TYPES, BadQuery, Direction, ResourceType, Window
+from kubectl_traffic.kubectl import VALUED
+from kubectl_traffic.subject import type_of_word
+from metrics_api.errors import BadQuery
+from metrics_api.query import Direction
 from metrics_api.resources import GROUP
+from metrics_api.window import Window
 
 __all__ = ["USAGE", "kubectl_arguments"]
 
@@ -26,54 +30,10 @@ All options of "kubectl get" are good here: -n, -A, -o wide, -l, --context, ...
   kubectl traffic edges deploy/web -n shop --to -o wide
 """
 
-_SHORT = {
-    "cj": "cronjobs",
-    "deploy": "deployments",
-    "ds": "daemonsets",
-    "no": "nodes",
-    "ns": "namespaces",
-    "po": "pods",
-    "rc": "replicationcontrollers",
-    "rs": "replicasets",
-    "sts": "statefulsets",
-    "svc": "services",
-    "ts": "trafficsplits",
-}
-
 # Options of kubectl that take their value as the next word, which is then no word of ours.
-_VALUED = frozenset(
-    [
-        "-n",
-        "-o",
-        "-l",
-        "-L",
-        "-s",
-        "--namespace",
-        "--output",
-        "--selector",
-        "--label-columns",
-        "--server",
-        "--context",
-        "--cluster",
-        "--user",
-        "--kubeconfig",
-        "--token",
-        "--as",
-        "--as-group",
-        "--as-uid",
-        "--cache-dir",
-        "--certificate-authority",
-        "--client-certificate",
-        "--client-key",
-        "--request-timeout",
-        "--tls-server-name",
-        "--sort-by",
-        "--chunk-size",
-        "--template",
-        "--field-selector",
-        "--v",
-        "-v",
-    ]
+_VALUED = VALUED.union(
+    ("-n", "-o", "-l", "-L", "-s", "-v", "--namespace", "--output", "--selector", "--label-columns"),
+    ("--sort-by", "--chunk-size", "--template", "--field-selector"),
 )
 
 
@@ -98,7 +58,7 @@ def kubectl_arguments(arguments: Sequence[str]) -> list[str]:
     if line.direction and not edges:
         raise BadQuery("--to and --from are about edges: kubectl traffic edges KIND/NAME --to")
     kind, _, name = (subject[0] if subject else "").partition("/")
-    row = _resource(kind) if kind else None
+    row = type_of_word(kind) if kind else None
     window = [f"window={line.window}"] if line.window else []
     if edges and name and not window and not line.terms and not line.direction:
         return ["get", f"{row.plural}.{GROUP}" if row else "trafficmetrics", name, "--subresource=edges", *line.rest]
@@ -149,11 +109,3 @@ def _next(words: Iterator[str], option: str) -> str:
 
 def _selector(terms: Sequence[str]) -> list[str]:
     return ["--field-selector", ",".join(terms)] if terms else []
-
-
-def _resource(kind: str) -> ResourceType:
-    word = _SHORT.get(kind.lower(), kind.lower())
-    for row in RESOURCE_TYPES:
-        if word in (row.plural, row.singular):
-            return row
-    raise BadQuery(f'"{kind}" is not a kind traffic is measured for: {", ".join(row.plural for row in RESOURCE_TYPES)}')

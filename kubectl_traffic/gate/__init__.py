@@ -1,0 +1,5 @@
+"""``kubectl traffic gate``: whether a workload's traffic holds what a pipeline demands of it, for as long as it demands it."""
+
+from kubectl_traffic.gate.command import main
+
+__all__ = ["main"]
