@@ -21,6 +21,7 @@ from apiservice.answering import Answering, Parse, Service
 from apiservice.authorization import Authorizer
 from apiservice.discovery import Discovery
 from apiservice.envelope import INFO, USER, envelope, failures_as_status, stamp
+from apiservice.groups import ApiGroup
 from apiservice.health import Health
 from apiservice.identity import Authenticator
 from apiservice.limits import Slots
@@ -58,6 +59,7 @@ class AppOptions:
     ``TrafficMetrics`` in discovery, as the specification has it, at the price of ``kubectl get``. ``max_in_flight`` resource
     requests are worked on at once, their sending included, and ``max_watches`` watches beside them; 0 is no limit.
     What is watched is asked again every ``refresh`` seconds. ``numbers`` lets clients have plain numbers (``format=numbers``).
+    ``groups`` are API groups that surfaces serve beside our own.
     """
 
     version: str
@@ -67,6 +69,7 @@ class AppOptions:
     max_watches: int = 10_000
     refresh: float = 5
     numbers: bool = True
+    groups: tuple[ApiGroup, ...] = ()
 
 
 def build_app(  # noqa: PLR0913 it is where all parts meet
@@ -91,15 +94,15 @@ def build_app(  # noqa: PLR0913 it is where all parts meet
     """
     telemetry = telemetry or Telemetry(options.version)
     pages: list[Pages] = [
-        Discovery(literal=options.literal),
-        OpenAPI(options.version, literal=options.literal),
+        Discovery(literal=options.literal, groups=options.groups),
+        OpenAPI(options.version, literal=options.literal, groups=options.groups),
         health or Health(observe=telemetry.checked),
         telemetry,
     ]
     pages.append(About(options.version, pages))
     feeds = Feeds(service, options.refresh)
     telemetry.watching(lambda: feeds.watchers, lambda: feeds.questions)
-    answering = Answering(service, parse, pager or Pager(), feeds, telemetry, options.unit, peers=peers)
+    answering = Answering(service, parse, pager or Pager(), feeds, telemetry, options.unit, peers=peers, numbers=options.numbers)
     authorizer = CountedAuthorizer(authorizer, telemetry.callers)
     front = _Front(
         CountedAuthenticator(authenticator, telemetry.callers),
@@ -175,11 +178,13 @@ class _Front:
         if request.version not in (HttpVersion10, HttpVersion11):
             raise StatusError(505, "this server speaks HTTP/1.1 and HTTP/1.0")
         info = request[INFO]
-        allowed = LONGEST_TIMEOUT if info.verb == "watch" else parse_timeout(request.query)
+        surface = self._surface(info)
+        longest = info.verb == "watch" or (surface is not None and surface.reads_timeout)
+        allowed = LONGEST_TIMEOUT if longest else parse_timeout(request.query)
         try:
             async with asyncio.timeout(allowed) as deadline:
                 request[_DEADLINE] = deadline
-                return await self._serve(info, request)
+                return await self._serve(info, request, surface)
         except Exception as error:
             if _BEGUN not in request or not request.writer.output_size:
                 if code := _defence(error):
@@ -201,13 +206,12 @@ class _Front:
         else:
             _LOG.error("an answer is broken off", exc_info=error)
 
-    async def _serve(self, info: RequestInfo, request: web.Request) -> web.StreamResponse:
+    async def _serve(self, info: RequestInfo, request: web.Request, surface: Surface | None) -> web.StreamResponse:
         user = request[USER] = await self._authenticator.authenticate(request)
         with self._slot(info):
             decision = await self._authorizer.authorize(user, info, request.query)
             if not decision.allowed:
                 raise forbidden(user, info, decision.reason)
-            surface = next((surface for surface in self._surfaces if surface.claims(info)), None) if info.is_resource else None
             if surface is not None:
                 response = await _respond(surface, info, request)
                 await send(request, response)
@@ -216,6 +220,9 @@ class _Front:
             response = await self._answer(info, request) if info.is_resource else self._page(info, request)
             await send(request, response)
             return response
+
+    def _surface(self, info: RequestInfo) -> Surface | None:
+        return next((surface for surface in self._surfaces if surface.claims(info)), None) if info.is_resource else None
 
     async def _answer(self, info: RequestInfo, request: web.Request) -> web.StreamResponse:
         if self._sources is not None and is_about_sources(info):

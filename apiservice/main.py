@@ -10,7 +10,6 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -18,20 +17,13 @@ from typing import Any
 
 from apiservice.answers import Answers
 from apiservice.app import AppOptions, build_app
-from apiservice.authorization import Authorizer, SubjectAccessReviews
 from apiservice.certificates import ensure_serving_pair, service_names
 from apiservice.clock import SYSTEM_CLOCK
+from apiservice.cluster import cluster_of
 from apiservice.doctor import FORMS, render
 from apiservice.federation.fanout import Fanout
 from apiservice.federation.fanouts import Federation, home_of
 from apiservice.health import PING, Check, Health
-from apiservice.identity.chain import DelegatedAuthenticator
-from apiservice.identity.rotation import TrustSource
-from apiservice.identity.token import TokenReviews
-from apiservice.identity.trust import TrustOverrides
-from apiservice.identity.user import Authenticator
-from apiservice.inventory import WATCHED, ClusterObjects, Pool, Reflector, Store
-from apiservice.kube import KubeClient
 from apiservice.lifecycle import Lifecycle, until_stopped
 from apiservice.logformat import LogFormat
 from apiservice.logs import level_of, writing_log
@@ -44,7 +36,7 @@ from apiservice.settings import KubernetesSettings, MetricsSettings, ServerSetti
 from apiservice.sources.examination import examine
 from apiservice.sources.examinations import Examinations
 from apiservice.sources.page import Sources
-from apiservice.standalone import AllowAll, Everyone
+from apiservice.surfaces.configured import groups_of, surfaces_of
 from apiservice.telemetry import Telemetry
 from apiservice.tuning import tune
 from apiservice.visibility import AuthorizedPeers, PeerVisibility
@@ -59,19 +51,6 @@ __all__ = ["load", "main", "serving"]
 logger = logging.getLogger("apiservice.main")
 
 VERSION = metadata.version("trafficmetrics")
-
-
-@dataclass(frozen=True, slots=True)
-class _Cluster:
-    """Whom to believe, whom to ask, and what has to be kept up to date."""
-
-    authenticator: Authenticator
-    authorizer: Authorizer
-    objects: Objects
-    chores: tuple[Callable[[], Coroutine[Any, Any, None]], ...] = ()
-    authorities: Callable[[], str] = str
-    trust_changed: asyncio.Event = field(default_factory=asyncio.Event)
-    checks: tuple[Check, ...] = ()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -274,7 +253,9 @@ async def serving(
     async with AsyncExitStack() as stack:
         telemetry = Telemetry(VERSION, [source.name for source in sources])
         telemetry.spending.follow([source.backend for source in sources])
-        cluster = await stack.enter_async_context(_cluster(settings.kubernetes, settings.metrics.default_workload_kind, telemetry))
+        cluster = await stack.enter_async_context(
+            cluster_of(settings.kubernetes, settings.metrics.default_workload_kind, telemetry)
+        )
         for source in sources:
             await stack.enter_async_context(source.backend)
         federation = _federation(settings, sources, telemetry)
@@ -299,6 +280,8 @@ async def serving(
                 settings.server.max_requests_inflight,
                 settings.server.max_watches,
                 settings.metrics.refresh,
+                settings.surfaces.numbers,
+                groups_of(settings.surfaces),
             ),
             health=Health(
                 healthz=(PING, *checks),
@@ -310,6 +293,7 @@ async def serving(
             pager=Pager(secret=tls.secret) if tls else None,
             peers=peers,
             sources=Sources(Examinations(sources, settings.metrics.window), federation, federation.home),
+            surfaces=partial(surfaces_of, settings, cluster.ready_pods),
         )
         app.on_response_prepare.append(lifecycle.say_goodbye)
         chores = list(cluster.chores)
@@ -335,50 +319,6 @@ def _federation(settings: Settings, sources: Sequence[Source], telemetry: Teleme
     if settings.kubernetes.cluster_name and all(source.terms.cluster not in ("", home) for source in sources):
         logger.warning('no source tells of cluster "%s", which kubernetes.clusterName says this is', home)
     return Federation(sources, home, lambda members: Fanout(members, *told), telemetry.sources)
-
-
-@asynccontextmanager
-async def _cluster(settings: KubernetesSettings, workload_kind: str, telemetry: Telemetry) -> AsyncIterator[_Cluster]:
-    if not settings.enabled:
-        yield _Cluster(Everyone(), AllowAll(), StandaloneObjects(workload_kind))
-        return
-    overrides = TrustOverrides(
-        client_ca_file=settings.client_ca_file,
-        requestheader_client_ca_file=settings.requestheader_client_ca_file,
-        requestheader_allowed_names=settings.requestheader_allowed_names or (),
-        skip_lookup=settings.authentication_skip_lookup,
-        tolerate_lookup_failure=settings.authentication_tolerate_lookup_failure,
-    )
-    # Reviews and objects have connections of their own: a slow list must not hold up who may ask.
-    async with (
-        # What Kubernetes promises of a list of a whole cluster (kubernetes/community, sig-scalability/slos).
-        KubeClient.connect(settings.kubeconfig, call_timeout=30.0) as lookups,
-        KubeClient.connect(settings.authentication_kubeconfig or settings.kubeconfig) as tokens,
-        KubeClient.connect(settings.authorization_kubeconfig or settings.kubeconfig) as reviews,
-    ):
-        trust = TrustSource(tokens, overrides, SYSTEM_CLOCK)
-        await trust.start()
-        store, pool = Store(SYSTEM_CLOCK.monotonic), Pool()
-        reflectors = [Reflector(lookups, watched, store, SYSTEM_CLOCK, pool=pool) for watched in WATCHED]
-        telemetry.inventory.follow([watched.kind for watched in WATCHED], store.count, store.knows)
-        yield _Cluster(
-            DelegatedAuthenticator(
-                trust,
-                TokenReviews(tokens, SYSTEM_CLOCK, telemetry.token_reviews),
-                SYSTEM_CLOCK,
-                telemetry.callers.certificate_shown,
-            ),
-            SubjectAccessReviews(reviews, SYSTEM_CLOCK, observer=telemetry.access_reviews),
-            ClusterObjects(store),
-            (trust.keep_reading, trust.keep_watching, *(reflector.run for reflector in reflectors)),
-            lambda: trust.current.authorities,
-            trust.changed,
-            (
-                # Whoever tolerates that it cannot be read wants to be served all the same.
-                Check("configmap-synced", trust.unsynced, required=not settings.authentication_tolerate_lookup_failure),
-                Check("inventory-synced", store.unsynced),
-            ),
-        )
 
 
 def _serving_files(server: ServerSettings) -> Callable[[], tuple[Path, Path]]:

@@ -27,6 +27,7 @@ __all__ = [
     "Option",
     "ServerSettings",
     "Settings",
+    "SurfaceSettings",
     "add_options",
     "read_settings",
 ]
@@ -106,6 +107,20 @@ class LoggingSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SurfaceSettings:
+    """The other ways to read the numbers, each of which may be switched off.
+
+    The two metrics APIs are off: a cluster has one provider of each, and this server must not be in the way of another one.
+    """
+
+    grafana: bool = True
+    prometheus: bool = True
+    numbers: bool = True
+    custom_metrics: bool = False
+    external_metrics: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything configured. ``backends`` are the entries as written: each source reads its own keys."""
 
@@ -114,6 +129,7 @@ class Settings:
     metrics: MetricsSettings
     backends: tuple[Node, ...]
     logging: LoggingSettings = LoggingSettings()
+    surfaces: SurfaceSettings = SurfaceSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +176,11 @@ OPTIONS: tuple[Option, ...] = (
     Option("metrics", "defaultWorkloadKind", "standalone: kind of a workload known by name alone"),
     Option("metrics", "refresh", "answers are as of multiples of this"),
     Option("metrics", "deadline", "time that all sources together have for one answer"),
+    Option("surfaces", "grafana", "false: do not speak to Grafana's JSON data sources", flag="surface-grafana"),
+    Option("surfaces", "prometheus", "false: do not answer as a Prometheus does", flag="surface-prometheus"),
+    Option("surfaces", "numbers", "false: do not tell plain numbers (format=numbers)", flag="surface-numbers"),
+    Option("surfaces", "customMetrics", "true: serve custom.metrics.k8s.io to autoscalers", flag="surface-custom-metrics"),
+    Option("surfaces", "externalMetrics", "true: serve external.metrics.k8s.io to autoscalers", flag="surface-external-metrics"),
     Option("logging", "format", "text, or json", flag="logging-format"),
     Option("logging", "verbosity", "0 for what an operator must know, 3 for every request, up to 10", flag="v"),
 )
@@ -180,7 +201,7 @@ def read_settings(text: str, file: str, flags: Mapping[str, str], environment: M
     """
     root = parse_document(text, file, problems)
     _override(root, flags, environment)
-    entries = root.mapping(("server", "kubernetes", "metrics", "logging", "backends"))
+    entries = root.mapping(("server", "kubernetes", "metrics", "surfaces", "logging", "backends"))
     missing = Node({}, file, 0, "", problems)
     server = _server(entries.get("server", missing))
     kubernetes = _kubernetes(entries.get("kubernetes", missing))
@@ -206,6 +227,7 @@ def read_settings(text: str, file: str, flags: Mapping[str, str], environment: M
         kubernetes=kubernetes,
         metrics=metrics,
         logging=_logging(entries.get("logging", missing)),
+        surfaces=_surfaces(entries.get("surfaces", missing)),
         backends=tuple(entries["backends"].items()) if "backends" in entries else (),
     )
 
@@ -296,6 +318,17 @@ def _logging(node: Node) -> LoggingSettings:
         if "format" in entries
         else default.format,
         verbosity=entries["verbosity"].integer(0, LARGEST_VERBOSITY, default.verbosity) if "verbosity" in entries else 0,
+    )
+
+
+def _surfaces(node: Node) -> SurfaceSettings:
+    entries = node.mapping([option.key for option in OPTIONS if option.section == "surfaces"])
+    return SurfaceSettings(
+        grafana=_boolean(entries, "grafana", default=True),
+        prometheus=_boolean(entries, "prometheus", default=True),
+        numbers=_boolean(entries, "numbers", default=True),
+        custom_metrics=_boolean(entries, "customMetrics", default=False),
+        external_metrics=_boolean(entries, "externalMetrics", default=False),
     )
 
 

@@ -66,6 +66,7 @@ def _default(section: str, key: str) -> str:
         "server": settings.ServerSettings(),
         "kubernetes": settings.KubernetesSettings(),
         "metrics": settings.MetricsSettings(),
+        "surfaces": settings.SurfaceSettings(),
         "logging": settings.LoggingSettings(),
     }
     value = getattr(made[section], re.sub(r"[A-Z]", lambda letter: f"_{letter[0].lower()}", key))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from aiohttp import web
 
@@ -17,6 +17,9 @@ class Surface(Protocol):
     What a request is *about* is another matter: a surface reads through :class:`apiservice.surfaces.reading.Reader`, which authorises the
     user for every part of the API that the answer is made of.
     """
+
+    reads_timeout: ClassVar[bool]
+    """Whether it understands the parameter ``timeout`` itself; for others the app does, as Kubernetes writes it."""
 
     def claims(self, info: RequestInfo) -> bool:
         """Whether a resource request is one for this surface, well-formed or not."""

@@ -7,7 +7,7 @@ kubernetes/metrics (pkg/apis/custom_metrics, pkg/client/custom_metrics).
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from aiohttp import web
 
@@ -56,6 +56,8 @@ class CustomMetrics:
 
     Implements :class:`apiservice.surfaces.surface.Surface`.
     """
+
+    reads_timeout: ClassVar[bool] = False
 
     def __init__(self, reader: Reader, ready: Ready = lambda _: ()) -> None:
         self._reader = reader

@@ -6,7 +6,7 @@ kubernetes/metrics (pkg/apis/external_metrics, pkg/client/external_metrics).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from aiohttp import web
 
@@ -30,6 +30,8 @@ _LARGEST = 50
 
 class ExternalMetrics:
     """Answers out of ``reader``. Implements :class:`apiservice.surfaces.surface.Surface`."""
+
+    reads_timeout: ClassVar[bool] = False
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader

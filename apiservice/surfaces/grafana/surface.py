@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from aiohttp import web
 
@@ -48,6 +48,8 @@ Posted = Callable[[User, Mapping[str, Any], str], Awaitable[Told]]
 
 class Grafana:
     """The surface over ``reader``. ``window`` is the default one, ``refresh`` in seconds, ``clock`` is Unix time."""
+
+    reads_timeout: ClassVar[bool] = False
 
     def __init__(self, reader: Reader, window: Window, refresh: int, clock: Callable[[], float] = time.time) -> None:
         self._reader = reader
