@@ -1,0 +1,7 @@
+/** Where the page begins. */
+
+import { App } from "./app.js";
+import { begin } from "./theme.js";
+
+begin();
+await new App().start();
