@@ -27,11 +27,11 @@ from backends.prometheus import PrometheusBackend, PrometheusSettings
 from backends.prometheus.promql import query_of
 from metrics_api import Span, TrafficQuery, Window
 
-__all__ = ["look_back"]
+__all__ = ["LENGTH", "STEP", "look_back", "raw_range", "remembering"]
 
 _FLEET = Fleet(10, 20, 1)
-_STEP = 15
-_LENGTH = 3600
+STEP = 15
+LENGTH = 3600
 _EVERY = 10
 """Asked instant by instant, one instant in so many is asked: all of them would take as long as all other benchmarks."""
 
@@ -53,14 +53,14 @@ class _Seen:
 
 def look_back(*, quick: bool) -> None:
     """Print the comparison."""
-    end = int(time.time()) // _STEP * _STEP
-    with _prometheus(end) as store:
-        asyncio.run(_compare(store, Span(end - _LENGTH, end, _STEP), 1 if quick else 5))
+    end = int(time.time()) // STEP * STEP
+    with remembering(end) as store:
+        asyncio.run(_compare(store, Span(end - LENGTH, end, STEP), 1 if quick else 5))
 
 
 async def _compare(store: Process, span: Span, rounds: int) -> None:
     seen = _Seen()
-    settings = PrometheusSettings("mesh", store.url, load_dialect(DIALECT), timeout=60, scrape_interval=_STEP)
+    settings = PrometheusSettings("mesh", store.url, load_dialect(DIALECT), timeout=60, scrape_interval=STEP)
     async with PrometheusBackend(settings) as source, aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=120)) as session:
         # The first round warms up the store and is not counted.
         for number in range(rounds + 1):
@@ -70,7 +70,7 @@ async def _compare(store: Process, span: Span, rounds: int) -> None:
                 seen = _Seen()
             await _round(source, session, store, query, span, seen)
     table = Table(
-        f"{_LENGTH // 60} minutes of {len(_FLEET.all())} deployments, {len(span.instants)} instants, medians of {rounds} rounds",
+        f"{LENGTH // 60} minutes of {len(_FLEET.all())} deployments, {len(span.instants)} instants, medians of {rounds} rounds",
         ("rows", "queries", "received", "history", "as a frame", "instant by instant", "raw ranges", "history/each", "history/raw"),
         "as a frame: what making one adds. instant by instant: every tenth, times ten. raw ranges: the queries at once, not decoded.",
     )
@@ -103,12 +103,13 @@ async def _round(
     seen.each.append((time.perf_counter() - start) * _EVERY)
     reads = dict.fromkeys(read for part in plan(load_dialect(DIALECT), query)[0] for read in part.reads)
     start = time.perf_counter()
-    bodies = await asyncio.gather(*(_raw(session, store, query_of(read, query.window), span) for read in reads))
+    bodies = await asyncio.gather(*(raw_range(session, store, query_of(read, query.window), span) for read in reads))
     seen.raw.append(time.perf_counter() - start)
     seen.queries, seen.received = len(bodies), sum(map(len, bodies))
 
 
-async def _raw(session: aiohttp.ClientSession, store: Process, promql: str, span: Span) -> bytes:
+async def raw_range(session: aiohttp.ClientSession, store: Process, promql: str, span: Span) -> bytes:
+    """The answer to a range query, not decoded."""
     form = {"query": promql, "start": str(span.start), "end": str(span.end), "step": str(span.step)}
     headers = {"Accept-Encoding": "identity"}
     async with session.post(f"{store.url}/api/v1/query_range", data=form, headers=headers) as response:
@@ -117,7 +118,7 @@ async def _raw(session: aiohttp.ClientSession, store: Process, promql: str, span
 
 
 @contextmanager
-def _prometheus(end: int) -> Iterator[Process]:
+def remembering(end: int) -> Iterator[Process]:
     """A Prometheus that knows what the proxies of the callees counted in the time before ``end``."""
     binary, tool = shutil.which("prometheus"), shutil.which("promtool")
     if binary is None or tool is None:
@@ -144,7 +145,7 @@ def _prometheus(end: int) -> Iterator[Process]:
 def _samples(end: int) -> Iterator[str]:
     """OpenMetrics: every series of the callees' proxies, one after the other."""
     members = {member.path: member for member in _FLEET.all()}
-    begin = end - _LENGTH - 2 * _QUERY.window.seconds
+    begin = end - LENGTH - 2 * _QUERY.window.seconds
     for path, page in _FLEET.pages().items():
         added = ",".join(f'{name}="{value}"' for name, value in members[path].scrape_labels().items())
         total = 0.0
@@ -152,6 +153,6 @@ def _samples(end: int) -> Iterator[str]:
             total = rate + (total if includes else 0.0)
             if 'direction="inbound"' in series:
                 name = f"{series[:-1]},{added}}}"
-                for instant in range(begin, end + 1, _STEP):
+                for instant in range(begin, end + 1, STEP):
                     yield f"{name} {int(total * (instant - begin))} {instant}\n"
     yield "# EOF\n"

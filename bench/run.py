@@ -22,8 +22,10 @@ from history import look_back
 from inventory import keep_up
 from lists import list_many
 from memory import answer_meanwhile
+from plugin import begin
 from scaling import scale
 from stores import Store, prometheus
+from surfaces import draw
 from watching import watch_many
 
 _WITH_STORE: dict[str, Callable[..., None]] = {
@@ -39,6 +41,8 @@ _ALONE: dict[str, Callable[..., None]] = {
     "history": look_back,
     "inventory": keep_up,
     "cloudwatch": read_aws,
+    "surfaces": draw,
+    "plugin": begin,
 }
 
 
