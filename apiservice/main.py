@@ -151,7 +151,7 @@ def _demo(options: argparse.Namespace) -> int:
 
 async def _show(port: int, *, simulate: bool) -> None:
     """Run the demonstration until told to stop: the mesh, a scrape source over its proxies, and a standalone server."""
-    from apiservice.demo import ShopObjects, kubectl_lines, run_mesh  # noqa: PLC0415 only the demonstration needs it
+    from apiservice.demo import ShopObjects, kubectl_lines, plugin_lines, run_mesh  # noqa: PLC0415 only the demonstration needs it
 
     lifecycle = Lifecycle()
     async with until_stopped(lifecycle), run_mesh(simulate=simulate) as mesh:
@@ -163,7 +163,7 @@ async def _show(port: int, *, simulate: bool) -> None:
         async with serving(settings, sources, lifecycle, ShopObjects(mesh.shop)) as (url,), background([mesh.watch]):
             print("\n".join(mesh.describe()))
             print(f"\nServed at {url}. The first numbers come after some seconds, a full window after 30. Try:\n")
-            print("\n".join(f"  {line}" for line in kubectl_lines(url)))
+            print("\n".join(f"  {line}" for line in (*kubectl_lines(url), "", *plugin_lines(url))))
             print("\nCtrl-C ends it all.", flush=True)
             await forever()
 

@@ -10,13 +10,21 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+from typing import Any
 
+import msgspec
 from aiohttp import web
 
-__all__ = ["PIECE", "Streamed", "abort", "send", "send_part"]
+from apiservice.encoding import GZIP_ABOVE
+
+__all__ = ["PIECE", "Streamed", "abort", "json_parts", "json_response", "send", "send_part"]
 
 PIECE = 32 * 1024
 """Bytes handed over at once; the connection keeps as many before it asks to wait, and TLS twice as many beside them."""
+
+_DEEP = 3
+"""How deep in the answers of surfaces their rows and columns are, of which each is encoded at once."""
 
 _GZIP = 16 + zlib.MAX_WBITS
 _FASTEST = 1
@@ -35,6 +43,47 @@ class Streamed(web.StreamResponse):
         if gzip:
             self.headers["Content-Encoding"] = "gzip"
         self.parts = _compressed(parts) if gzip else parts
+
+
+def json_response(document: Any, headers: Mapping[str, str], *, gzip: bool) -> web.StreamResponse:
+    """The response that holds a document as JSON; a large one is encoded while it is sent, and compressed if the client takes ``gzip``.
+
+    Whoever encodes keeps all others waiting, in a thread as well: a whole answer may take a second, and a column of it some milliseconds.
+    """
+    parts = json_parts(document)
+    begun, size = [], 0
+    for part in parts:
+        begun.append(part)
+        size += len(part)
+        if size > GZIP_ABOVE:
+            return Streamed(chain(begun, parts), headers, gzip=gzip)
+    return web.Response(body=b"".join(begun), headers=headers)
+
+
+def json_parts(document: Any) -> Iterator[bytes]:
+    """A document as JSON, in parts to be joined, which are about as large as :data:`PIECE`."""
+    begun = bytearray()
+    for piece in _pieces(document, _DEEP):
+        begun += piece
+        if len(begun) > PIECE:
+            yield bytes(begun)
+            begun.clear()
+    yield bytes(begun + b"\n")
+
+
+def _pieces(value: Any, deep: int) -> Iterator[bytes]:
+    if not deep or not value or not isinstance(value, list | dict):
+        yield msgspec.json.encode(value)
+    elif isinstance(value, list):
+        for place, each in enumerate(value):
+            yield b"," if place else b"["
+            yield from _pieces(each, deep - 1)
+        yield b"]"
+    else:
+        for place, (name, each) in enumerate(value.items()):
+            yield (b"," if place else b"{") + msgspec.json.encode(name) + b":"
+            yield from _pieces(each, deep - 1)
+        yield b"}"
 
 
 async def send(request: web.Request, response: web.StreamResponse) -> None:

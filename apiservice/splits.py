@@ -70,7 +70,7 @@ async def answer_split(question: Question, instant: int, ask: Ask, view: ObjectV
         rows=tuple(row for row in rows if question.labels.matches(row.labels) and question.fields.matches(fields_of(row))),
         instant=seen.gathered.instant,
         window=seen.gathered.window,
-        warnings=tuple(dict.fromkeys(told)),
+        warnings=tuple(dict.fromkeys(map(str, told))),
         incomplete=seen.gathered.incomplete,
         hidden=seen.hidden,
     )

@@ -88,7 +88,7 @@ class TrafficService:
         suffix = "" if self._home else join_cluster("", self._cluster)
         rows = await aside(len(samples), partial(_rows, question, query, samples, gathered, view, self._cluster, suffix))
         if question.edges and question.name and not rows:
-            await self._require(question, view, gathered)
+            await self._require(question, instant, view, gathered)
         warnings = [*gathered.warnings, *told(view.warnings), *naming, *then]
         if question.labels:
             warnings += _check_labels(rows, view)
@@ -101,7 +101,8 @@ class TrafficService:
             rows=tuple(rows),
             instant=gathered.instant,
             window=gathered.window,
-            warnings=tuple(dict.fromkeys(warnings)),
+            # Who may be told of what they name has been seen to: what is left are texts like any other.
+            warnings=tuple(dict.fromkeys(map(str, warnings))),
             incomplete=gathered.incomplete,
             hidden=hidden,
         )
@@ -147,12 +148,12 @@ class TrafficService:
         together = replace(together, incomplete=together.incomplete or bool(apart))
         return together, (*naming, *lost, *lost_percentiles(samples, whole), *apart, *sums)
 
-    async def _require(self, question: Question, view: ObjectView, gathered: Gathered) -> None:
+    async def _require(self, question: Question, instant: int, view: ObjectView, gathered: Gathered) -> None:
         """An object without edges has an empty list of them; NotFound is for one that does not exist."""
         exists = view.exists(ResourceRef(question.kinds[0], question.namespace, question.name))
         if exists is None:
             total = replace(question, edges=False, single=True, fields=FieldSelector(), labels=LabelSelector())
-            await self.answer(total, gathered.instant)
+            await self.answer(total, instant)
         elif not exists:
             raise _missing(question, view, gathered)
 

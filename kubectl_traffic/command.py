@@ -61,6 +61,7 @@ def kubectl_arguments(arguments: Sequence[str]) -> list[str]:
     row = type_of_word(kind) if kind else None
     window = [f"window={line.window}"] if line.window else []
     if edges and name and not window and not line.terms and not line.direction:
+        # Before 1.32 kubectl asked for the subresources status and scale alone (kubernetes/kubernetes, pull request 128296).
         return ["get", f"{row.plural}.{GROUP}" if row else "trafficmetrics", name, "--subresource=edges", *line.rest]
     if edges and row and not row.namespaced:
         raise BadQuery(f"edges of {row.plural} are those of one by name, without further choice: kubectl traffic edges {kind}/NAME")

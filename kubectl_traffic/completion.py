@@ -42,12 +42,14 @@ exec kubectl traffic completion -- "$@"
 """
 
 _NO_FILES = ":4"
+_PATIENCE = 5  # seconds that a shell may stand still
 _EDGES = "with whom resources exchange traffic"
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]+")
 # In a help, a value stands behind its option, and an explanation further away.
 _VALUED = re.compile(r"(?<![\w-])(--[a-z][a-z0-9-]+) (?=[^\s-])")
 _WITH_SUBJECT = ("top", "gate", "topology", "dashboard", EDGES)
 _WITH_TWO_WORDS = ("top", "gate", "topology")
+_KINDS = tuple(row.plural for row in RESOURCE_TYPES)
 _OUTPUTS_OF_GET = ("wide", "json", "yaml", "name", "jsonpath=", "custom-columns=")
 
 
@@ -73,30 +75,34 @@ def candidates(words: Sequence[str]) -> list[str]:
     """What the last of the words may become; empty when nothing is known, for whatever reason: completion never complains."""
     *before, begun = words
     try:
+        option, equals, value = begun.partition("=")
+        if begun.startswith("--") and equals:
+            # The shells put the option and its sign back themselves.
+            return [found for found in _values(_command(before), option, before, value) if found.startswith(value)]
         return [found for found in _possible(before, begun) if found.startswith(begun)]
     except (BadQuery, KubectlError, AttributeError, KeyError, TypeError):  # the last three: what answered is no such list
         return []
 
 
 def _possible(before: Sequence[str], begun: str) -> Iterable[str]:
-    option, equals, _ = begun.partition("=")
-    command = before[0] if before and before[0] in (*COMMANDS, EDGES) else ""
-    if begun.startswith("--") and equals:
-        return [f"{option}={value}" for value in _values(command, option, before)]
+    command = _command(before)
     if before and _takes_value(command, before[-1]):
-        return _values(command, before[-1], before)
+        return _values(command, before[-1], before, begun)
     if begun.startswith("-"):
         return _options(command)
     words = list(_plain(command, before))[1 if command else 0 :]
     if command and command not in _WITH_SUBJECT:
         return _sources(before) if command == "sources" and not words else []
     if "/" in begun:
-        kind = begun.partition("/")[0]
-        return [f"{kind}/{name}" for name in _names(kind, before)]
+        return _objects(begun, before)
     if not words:
-        kinds = [row.plural for row in RESOURCE_TYPES]
-        return kinds if command else [*(f"{name}\t{what}" for name, what in COMMANDS.items()), f"{EDGES}\t{_EDGES}", *kinds]
+        return _KINDS if command else [*(f"{name}\t{what}" for name, what in COMMANDS.items()), f"{EDGES}\t{_EDGES}", *_KINDS]
     return _names(words[0], before) if command in _WITH_TWO_WORDS and len(words) == 1 and "/" not in words[0] else []
+
+
+def _command(before: Sequence[str]) -> str:
+    """The command of a line; empty for the default form."""
+    return before[0] if before and before[0] in (*COMMANDS, EDGES) else ""
 
 
 def _options(command: str) -> list[str]:
@@ -123,7 +129,9 @@ def _takes_value(command: str, word: str) -> bool:
     return word.startswith("--") and word in _VALUED.findall(_help(command))
 
 
-def _values(command: str, option: str, before: Sequence[str]) -> Iterable[str]:
+def _values(command: str, option: str, before: Sequence[str], begun: str) -> Iterable[str]:
+    if option == "--compare":
+        return _objects(begun, before) if "/" in begun else _KINDS
     if option in ("-n", "--namespace", "--context"):
         kubectl = read_flags(before[:-1] if before[-1:] == [option] else before)[0]
         return kubectl.contexts() if option == "--context" else _namespaces(kubectl)
@@ -143,6 +151,12 @@ def _plain(command: str, before: Sequence[str]) -> Iterator[str]:
     for last, word in pairwise(["", *before]):
         if not word.startswith("-") and not _takes_value(command, last):
             yield word
+
+
+def _objects(begun: str, before: Sequence[str]) -> list[str]:
+    """What ``KIND/`` and the beginning of a name may become."""
+    kind = begun.partition("/")[0]
+    return [f"{kind}/{name}" for name in _names(kind, before)]
 
 
 def _names(kind: str, before: Sequence[str]) -> list[str]:
@@ -166,5 +180,5 @@ def _namespaces(kubectl: Kubectl) -> list[str]:
 
 
 def _items(kubectl: Kubectl, path: str, parameters: Mapping[str, str]) -> list[str]:
-    document = kubectl.ask(path, parameters).document
+    document = kubectl.within(_PATIENCE).ask(path, parameters).document
     return [item["metadata"]["name"] for item in document.get("items") or []]

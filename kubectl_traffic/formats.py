@@ -22,7 +22,10 @@ def json_text(rows: Iterable[TrafficMetrics], *, indent: int | None = 2) -> str:
 
 
 def csv_lines(rows: Sequence[TrafficMetrics], *, head: bool = True) -> str:
-    """The rows as CSV, what is unknown as an empty field; ``head`` is the line of names, which is there without rows, too."""
+    """The rows as CSV, with empty fields for the unknown, and ``true`` and ``false`` as in JSON.
+
+    ``head`` is the line of names, which is there without rows, too.
+    """
     import csv  # noqa: PLC0415 few ask for it
 
     told = [number_row(row) for row in rows] or [number_row(_NOBODY)]
@@ -31,5 +34,6 @@ def csv_lines(rows: Sequence[TrafficMetrics], *, head: bool = True) -> str:
     writer = csv.DictWriter(out, list(dict.fromkeys(name for row in told for name in row)), lineterminator="\n")
     if head:
         writer.writeheader()
-    writer.writerows(told if rows else [])
+    for row in told if rows else []:
+        writer.writerow({name: str(value).lower() if isinstance(value, bool) else value for name, value in row.items()})
     return out.getvalue()

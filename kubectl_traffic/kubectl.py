@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 
-from kubectl_traffic.running import Outcome, run
+from kubectl_traffic.running import PROMPT, Outcome, run
 from metrics_api.errors import BadQuery
 from metrics_api.resources import GROUP, VERSION
 
@@ -28,6 +29,7 @@ VALUED = frozenset(
             "as",
             "as-group",
             "as-uid",
+            "as-user-extra",
             "cache-dir",
             "certificate-authority",
             "client-certificate",
@@ -35,7 +37,7 @@ VALUED = frozenset(
             "cluster",
             "context",
         ),
-        *("kubeconfig", "log-flush-frequency", "password", "profile", "profile-output", "request-timeout", "server"),
+        *("kubeconfig", "kuberc", "log-flush-frequency", "password", "profile", "profile-output", "request-timeout", "server"),
         *("tls-server-name", "token", "user", "username", "v", "vmodule"),
     )
 )
@@ -49,7 +51,9 @@ SWITCHES = frozenset(
 _SHORT = {"s": "--server", "v": "--v"}
 _TRUE = ("1", "t", "T", "true", "TRUE", "True")
 _IN_CLUSTER = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+_PATIENCE = "--request-timeout="
 _REFUSED = "Error from server ("
+_NAMESPACE = re.compile(r"/namespaces/([^/?]+)/")
 
 
 class KubectlError(Exception):
@@ -81,6 +85,12 @@ class Kubectl:
     chosen: str = ""
     everywhere: bool = False
 
+    def within(self, seconds: int) -> Kubectl:
+        """The same, for questions that nobody may wait longer for than this, unless its user has said how long; kubectl waits for ever."""
+        if any(flag.startswith(_PATIENCE) for flag in self.flags):
+            return self
+        return replace(self, flags=(*self.flags, f"{_PATIENCE}{seconds}s"))
+
     def namespace(self) -> str:
         """The namespace asked about: of ``-n``, else of the context, else ``default``; empty with ``-A``.
 
@@ -102,7 +112,8 @@ class Kubectl:
 
     def ask(self, path: str, parameters: Mapping[str, str] | None = None) -> Answer:
         """The JSON document at a path of the API server, and its warnings. Raises :class:`KubectlError`."""
-        told = self._run("get", "--raw", f"{path}?{urlencode(parameters)}" if parameters else path)
+        # With --output, which a kuberc may set for every "get", kubectl refuses --raw, but not with an empty one.
+        told = self._run("get", "--raw", f"{path}?{urlencode(parameters)}" if parameters else path, "--output=")
         if told.code:
             raise _failure(told, path)
         try:
@@ -202,6 +213,8 @@ def _warnings(err: str) -> Iterator[str]:
 def _failure(told: Outcome, path: str) -> KubectlError:
     """What kubectl said at its end, in one line where the reason is known; what it said before (``-v``) is passed on."""
     before, found, message = told.err.strip().rpartition(_REFUSED)
+    if told.out.startswith(PROMPT) and told.err.strip().endswith("EOF"):
+        return KubectlError("this context has no credentials, and there is nobody whom kubectl could ask for them", told.code)
     if not found:
         return KubectlError(before or message or f"kubectl failed without a word ({told.code})", told.code)
     for line in before.splitlines():
@@ -211,6 +224,8 @@ def _failure(told: Outcome, path: str) -> KubectlError:
         text = f"this cluster has nothing at {path}: is TrafficMetrics installed, and is this the right context?"
     elif reason == "ServiceUnavailable" and "unable to handle the request" in sentence:
         text = f"{GROUP} is registered but does not answer: kubectl get apiservice {VERSION}.{GROUP} tells why"
+    elif reason == "NotFound" and sentence.endswith(" not found") and (place := _NAMESPACE.search(path)):
+        text = f"{sentence} in namespace {unquote(place[1])}"
     else:
         text = sentence if reason in ("Forbidden", "NotFound") else f"{_REFUSED}{message}"
     return KubectlError(text, told.code, reason)

@@ -112,5 +112,5 @@ def _fitted(lines: list[str], notes: list[str], height: int) -> list[str]:
     room = height - len(notes)
     if len(lines) > room:
         hidden = len(lines) - room + 1
-        lines = [*lines[: room - 1], f"… {hidden} more: a larger window, -l or KIND/NAME shows them"]
+        lines = [*lines[: room - 1], f"… {hidden} more: a higher terminal or -l shows them"]
     return [*lines, *notes]

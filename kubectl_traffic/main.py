@@ -13,6 +13,7 @@ from kubectl_traffic.commands import COMMANDS, EDGES
 from kubectl_traffic.kubectl import KubectlError
 from kubectl_traffic.subject import type_of_word
 from metrics_api.errors import BadQuery
+from metrics_api.resources import RESOURCE_TYPES
 
 __all__ = ["main"]
 
@@ -74,7 +75,11 @@ def _require_known(arguments: list[str]) -> None:
         try:
             type_of_word(word)
         except BadQuery as error:
-            raise BadQuery(f"{error.message}; nor is it a command: {', '.join((EDGES, *COMMANDS))}") from None
+            from difflib import get_close_matches  # noqa: PLC0415 it is needed for mistakes alone
+
+            near = get_close_matches(word, [EDGES, *COMMANDS, *(row.plural for row in RESOURCE_TYPES)], 1)
+            told = f'"{word}" is neither a command nor a kind ({near[0]}?): see kubectl traffic --help' if near else ""
+            raise BadQuery(told or f"{error.message}; nor is it a command: {', '.join((EDGES, *COMMANDS))}") from None
 
 
 if __name__ == "__main__":

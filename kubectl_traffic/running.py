@@ -9,11 +9,13 @@ import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
-__all__ = ["Outcome", "run"]
+__all__ = ["PROMPT", "Outcome", "run"]
 
 _PATIENCE = 0.3  # seconds that kubectl may take from its last word to its end; with an error, it ends at once
 _PIECE = 1 << 16
 _WARNING = b"Warning: "
+PROMPT = b"Please enter "
+"""How kubectl begins to ask for what its context lacks, on standard output (kubernetes/client-go: tools/clientcmd/auth_loaders.go)."""
 
 
 class Outcome(NamedTuple):
@@ -36,7 +38,7 @@ def run(command: Sequence[str]) -> Outcome:
         selector.register(process.stdout, selectors.EVENT_READ, out)
         selector.register(process.stderr, selectors.EVENT_READ, err)
         while selector.get_map():
-            ready = selector.select(_PATIENCE if _pending(err) else None)
+            ready = selector.select(_PATIENCE if _pending(err) or out.startswith(PROMPT) else None)
             for key, _ in ready:
                 piece = os.read(key.fd, _PIECE)
                 key.data.extend(piece)
@@ -44,11 +46,20 @@ def run(command: Sequence[str]) -> Outcome:
                     selector.unregister(key.fileobj)
             if not ready:
                 _show(err)
+                _ask(out)
     return Outcome(process.returncode, bytes(out), err.decode(errors="replace"))
 
 
 def _pending(err: bytearray) -> bool:
     return any(not line.startswith(_WARNING) for line in err.splitlines())
+
+
+def _ask(out: bytearray) -> None:
+    """Show a prompt, which is no part of the answer."""
+    if out.startswith(PROMPT):
+        sys.stderr.write(out.decode(errors="replace"))
+        sys.stderr.flush()
+        out.clear()
 
 
 def _show(err: bytearray) -> None:

@@ -18,6 +18,8 @@ from metrics_api.objects import TrafficMetrics
 
 __all__ = ["show"]
 
+_PATIENCE = 60  # seconds after which a live table says that there is no newer answer, although a server hangs
+
 
 def show(top: Top) -> int:
     """Print a table as it is wanted; the exit code is 0. Raises :class:`kubectl_traffic.kubectl.KubectlError`."""
@@ -26,8 +28,13 @@ def show(top: Top) -> int:
     listed = Subject() if top.edges and not top.subject.name else top.subject
     path = listed.path(namespace, edges=top.edges and bool(top.subject.name))
 
+    kubectl = top.kubectl
+
     def ask() -> Reading:
-        reading = read(top.kubectl, path, top.parameters)
+        nonlocal kubectl
+        reading = read(kubectl, path, top.parameters)
+        # Whoever had to log in, however long that took, has done so.
+        kubectl = top.kubectl.within(_PATIENCE)
         return reading._replace(rows=tuple(sort_rows(reading.rows, top.sort, reverse=top.reverse))) if top.sort else reading
 
     table = _Table(top, namespace)

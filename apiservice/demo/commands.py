@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["kubectl_lines"]
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+__all__ = ["kubectl_lines", "plugin_lines"]
 
 
 def kubectl_lines(server_url: str) -> list[str]:
@@ -21,3 +26,11 @@ def kubectl_lines(server_url: str) -> list[str]:
         "explain trafficmetrics",
     )
     return [f"{kubectl} {command}" for command in commands]
+
+
+def plugin_lines(server_url: str) -> list[str]:
+    """Command lines of the plugin: by its path where kubectl would not find it, as in a virtual environment that is not active."""
+    program = "kubectl traffic"
+    if shutil.which("kubectl-traffic") is None:
+        program = shlex.quote(str(Path(sys.executable).with_name("kubectl-traffic")))
+    return [f"{program} {command} --server={server_url}" for command in ("top -A -w", "topology -A", "dashboard")]

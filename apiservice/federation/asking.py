@@ -78,10 +78,16 @@ class Asking:
         return await self._through(partial(self._answer, query))
 
     async def history(self, query: TrafficQuery, span: Span) -> PastOutcome:
-        """The same for all instants of a span. A history is not asked a second time because it takes long."""
-        return await self._through(partial(self._within, partial(self._backend.history, query, span)))
+        """The same for all instants of a span. A history is not asked a second time because it takes long.
 
-    async def _through(self, work: Callable[[], Awaitable[T]]) -> T | BackendError:
+        How much of it is asked is up to who asks: that a source cannot tell so much is no reason not to ask it anything else. So a history
+        opens no circuit, and one that is open is tried with a plain question, which does not keep others waiting for long.
+        """
+        if self.circuit is not Circuit.CLOSED and isinstance(outcome := await self.ask(query), BackendError):
+            return outcome
+        return await self._through(partial(self._within, partial(self._backend.history, query, span)), counts=False)
+
+    async def _through(self, work: Callable[[], Awaitable[T]], *, counts: bool = True) -> T | BackendError:
         admission = self._breaker.admit()
         if admission is None and self._probe is not None and not self._probe.done():
             # What another question finds out is worth a moment: the source may be well again.
@@ -91,7 +97,7 @@ class Asking:
             self._observer.skipped(self._backend.name, "circuit")
             return self._breaker.refusal(self._backend.name)
         if not admission.probe:
-            return await self._one(work, admission)
+            return await self._one(work, admission, counts=counts)
         probe: asyncio.Task[T | BackendError] = asyncio.create_task(self._one(work, admission))
         self._probe = probe
         finished, _ = await asyncio.wait({probe}, timeout=_PATIENCE)
@@ -104,7 +110,8 @@ class Asking:
     def _reason(self) -> str:
         return self._breaker.reason.removeprefix(f'source "{self._backend.name}": ')
 
-    async def _one(self, work: Callable[[], Awaitable[T]], admission: Admission) -> T | BackendError:
+    async def _one(self, work: Callable[[], Awaitable[T]], admission: Admission, *, counts: bool = True) -> T | BackendError:
+        """The outcome; ``counts`` says whether a failure is one of the source."""
         start = time.perf_counter()
         outcome, rows = "cancelled", 0
         try:
@@ -116,7 +123,10 @@ class Asking:
             return error
         except BackendError as error:
             outcome = type(error).__name__
-            self._breaker.ended(admission, error)
+            if counts:
+                self._breaker.ended(admission, error)
+            else:
+                self._breaker.gave_up(admission)
             self._failed(error)
             return error
         except BaseException:

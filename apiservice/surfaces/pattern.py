@@ -16,6 +16,9 @@ __all__ = ["Pattern"]
 
 _LONGEST = 10_000  # characters
 _MEMORY = 1 << 20  # bytes that the states of one expression may take
+_KEPT = 128
+"""Expressions that are kept compiled, each with as much memory as its states have taken."""
+
 _TOKEN = re.compile(r"\\.|.|\\", re.DOTALL)
 _PLAIN = re.compile(r"[^\\.+*?()|\[\]{}^$]|\\[^0-9A-Za-z]", re.DOTALL)
 """A character that means itself, or that is escaped because it would not."""
@@ -46,7 +49,7 @@ class Pattern:
         return value in self.values if self.values is not None else self._matches(value) is not None
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=_KEPT)
 def _compiled(text: str) -> re2._Regexp:
     try:
         return re2.compile(text, _OPTIONS)

@@ -31,6 +31,9 @@ __all__ = ["Asked", "Reader"]
 _ROWS_KEPT = 50_000
 """Rows that histories may hold together; one takes about 1 KiB."""
 
+_AT_ONCE = 8
+"""Histories that are put together at one time, for all requests: each may take 100 MB until it is told."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -71,6 +74,7 @@ class Reader:
         self._authorizer = authorizer
         self._peers: PeerPolicy = peers or EveryPeer()
         self._flights: SingleFlight[tuple[Result, ...]] = SingleFlight()
+        self._turns = asyncio.Semaphore(_AT_ONCE)
         self._kept: TTLCache[Any, tuple[Result, ...]] = TTLCache(
             _ROWS_KEPT, keep, getsizeof=lambda kept: 1 + sum(1 + len(result.rows) for result in kept)
         )
@@ -117,6 +121,10 @@ class Reader:
         return await self._flights.once(question, lambda: self._history(question, span))
 
     async def _history(self, question: Any, span: Span) -> tuple[Result, ...]:
+        async with self._turns:
+            return await self._put_together(question, span)
+
+    async def _put_together(self, question: Any, span: Span) -> tuple[Result, ...]:
         results: list[Result] = []
         missing: NotFound | None = None
         found = False

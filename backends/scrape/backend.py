@@ -195,7 +195,8 @@ class ScrapeBackend:
         """A hint when the numbers cover less than was asked for."""
         if window == query.window:
             return []
-        reason = f"has been scraping for less than {query.window}"
+        # It is young, or the instant is so long ago that what lay before is forgotten.
+        reason = "has no older samples"
         if query.window.seconds > self._settings.longest_window:
             longest = format_duration(self._settings.longest_window)
             reason = f'keeps {longest} of history, which "longestWindow" sets'

@@ -58,9 +58,9 @@ def read_span(option: str, text: str) -> Fraction:
     try:
         seconds = parse_duration(text)
     except BadQuery as error:
-        raise BadQuery(f"{option} {error.message}") from error
+        raise BadQuery(f'{option} "{text}" is not a duration: write it as 300ms, 30s or 2m') from error
     if seconds <= 0:
-        raise BadQuery(f'{option} "{text}" is not a duration above 0: write it as 300ms or 2m')
+        raise BadQuery(f'{option} "{text}" has to be above 0: write it as 300ms, 30s or 2m')
     return seconds
 
 

@@ -19,10 +19,12 @@ from kubectl_traffic.gate.verdict import tallies
 from kubectl_traffic.kubectl import KubectlError
 from kubectl_traffic.reading import read
 from kubectl_traffic.screen import has_colours
+from kubectl_traffic.sheet import clean
 from metrics_api.errors import BadQuery
 
 __all__ = ["judge", "main"]
 
+_PATIENCE = 60  # seconds for an answer: as long as kube-apiserver gives one, so that a gate ends although a server hangs
 _WINDOW = 30  # seconds, where nobody has told what the server is set up for: its own default
 
 
@@ -40,11 +42,15 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def judge(options: Options, sampling: Sampling, *, tell: bool) -> tuple[Report, Fraction]:
-    """What comes out of a gate, and the interval in seconds it took samples at; ``tell`` says each on standard error as it is taken.
+    """What comes out of a gate, and the interval in seconds it took samples at.
 
-    Raises :class:`kubectl_traffic.gate.sampling.Refused`.
+    With ``tell`` standard error has each warning of the server once, and each sample of several as it is taken. Raises
+    :class:`kubectl_traffic.gate.sampling.Refused`.
     """
     first = sampling.first()
+    warned: set[str] = set()
+    if tell:
+        _warn(first, warned)
     interval = options.interval or Fraction(_window(first, options))
     planned = count(options.duration, interval) if options.duration else 1
     found = iter([first]) if not options.duration else sampling.later(planned, interval, first)
@@ -54,6 +60,8 @@ def judge(options: Options, sampling: Sampling, *, tell: bool) -> tuple[Report, 
         taken.append(observation)
         tallied = tallies(options.checks, options.enough, taken)
         if tell:
+            _warn(observation, warned)
+        if tell and options.duration:
             _say(progress(tallied, len(taken), planned), sys.stderr)
         if any(tally.verdict(options.tolerated) is Outcome.BROKEN for tally in tallied):
             break
@@ -66,7 +74,7 @@ def _run(arguments: Sequence[str]) -> int:
     if options is None:
         _say(USAGE.removesuffix("\n"), sys.stdout)
         return 0
-    report, interval = judge(options, _sampling(options), tell=bool(options.duration) and not options.quiet)
+    report, interval = judge(options, _sampling(options), tell=not options.quiet)
     if options.json and not options.quiet:
         asked = {"window": str(options.window) if options.window else None, "forSeconds": float(options.duration)}
         _say(json.dumps(report.document({**asked, "intervalSeconds": float(interval)}), indent=2), sys.stdout)
@@ -78,7 +86,8 @@ def _run(arguments: Sequence[str]) -> int:
 def _sampling(options: Options) -> Sampling:
     namespace = options.kubectl.namespace() if any(subject.namespaced for subject in options.subjects) else ""
     parameters = {"window": str(options.window)} if options.window else {}
-    reads = tuple(partial(read, options.kubectl, subject.path(namespace), parameters) for subject in options.subjects)
+    kubectl = options.kubectl.within(_PATIENCE)
+    reads = tuple(partial(read, kubectl, subject.path(namespace), parameters) for subject in options.subjects)
     return Sampling(reads, Clock(time.monotonic, time.sleep))
 
 
@@ -87,6 +96,14 @@ def _window(first: Observation, options: Options) -> int:
     if first.rows:
         return max(row.window.seconds for row in first.rows)
     return options.window.seconds if options.window else _WINDOW
+
+
+def _warn(observation: Observation, warned: set[str]) -> None:
+    """Pass on what the server warned of, of which ``warned`` was said before: a window too short for its source, for example."""
+    for warning in observation.warnings:
+        if warning not in warned:
+            warned.add(warning)
+            _say(f"Warning: {clean(warning)}", sys.stderr)
 
 
 def _say(text: str, stream: TextIO) -> None:

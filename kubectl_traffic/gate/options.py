@@ -25,7 +25,7 @@ from metrics_api.errors import BadQuery
 from metrics_api.resources import SPLIT_KINDS
 from metrics_api.window import Window
 
-__all__ = ["USAGE", "Options", "read_options"]
+__all__ = ["CHOICES", "USAGE", "Options", "read_options"]
 
 USAGE = """\
 Does a workload hold what is demanded of it? For pipelines: the answer is the exit code.
@@ -66,10 +66,14 @@ _VALUED = {
 }
 _SWITCHES = {"quiet": "q", "help": "h"}
 _COLOURS = ("auto", "always", "never")
+_OUTPUTS = ("json",)
 _COMPARING = ("success-drop", "latency-rise")
 _OFF = "off"
 _ENOUGH, _ENOUGH_TO_COMPARE = Fraction(1), Fraction(100)
 _DROP, _RISE = "0.5", "20%"
+
+CHOICES = {"-o": _OUTPUTS, "--output": _OUTPUTS, "--color": _COLOURS}
+"""The options that take one of a few words, for completion."""
 
 _Value = TypeVar("_Value")
 _Default = TypeVar("_Default")
@@ -111,8 +115,11 @@ def read_options(arguments: Sequence[str]) -> Options | None:
             raise BadQuery(f"--compare {said['compare']}: a workload cannot be compared with itself")
     if line.kubectl.everywhere:
         raise BadQuery("a gate judges one object, which is in one namespace: -n NAMESPACE instead of -A")
+    for option in ("interval", "tolerate"):
+        if option in said and "for" not in said:
+            raise BadQuery(f"--{option} is about several samples: say with --for how long to watch")
     output = said.get("output", "")
-    if output not in ("", "json"):
+    if output not in ("", *_OUTPUTS):
         raise BadQuery(f'-o "{output}": a gate tells its verdict in words, or as json')
     colour = said.get("color", _COLOURS[0])
     if colour not in _COLOURS:

@@ -11,10 +11,10 @@ from kubectl_traffic.sheet import clean
 from kubectl_traffic.subject import Subject, read_subject, type_of_word
 from kubectl_traffic.topology.asking import Asked, scene_of
 from metrics_api.errors import BadQuery
-from metrics_api.resources import SPLIT_KINDS
+from metrics_api.resources import RESOURCE_TYPES, SPLIT_KINDS
 from metrics_api.window import Window
 
-__all__ = ["USAGE", "main"]
+__all__ = ["CHOICES", "USAGE", "main"]
 
 USAGE = """\
 Who talks to whom, with rates of success, requests per second and latency.
@@ -38,7 +38,11 @@ _VALUED = {**dict.fromkeys(("depth", "kind", "window", "color"), ""), "output": 
 _SWITCHES = {"help": "h"}
 _OUTPUTS = ("tree", "json", "dot", "mermaid")
 _COLOURS = ("auto", "always", "never")
+_KINDS = tuple(row.plural for row in RESOURCE_TYPES if row.kind not in (*SPLIT_KINDS, "Node"))
 _MOST_DIGITS = 6
+
+CHOICES = {"-o": _OUTPUTS, "--output": _OUTPUTS, "--kind": _KINDS, "--color": _COLOURS}
+"""The options that take one of a few words, for completion."""
 
 
 def main(arguments: Sequence[str]) -> int:

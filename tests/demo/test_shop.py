@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
-from apiservice.demo import SHOP, ShopObjects, kubectl_lines
+from apiservice.demo import SHOP, ShopObjects, kubectl_lines, plugin_lines
 from apiservice.demo.shop import Visit
+from kubectl_traffic.commands import COMMANDS
 from metrics_api import ANY_WORKLOAD, WORKLOAD_KINDS, ResourceRef
 
 CALLS = [
@@ -119,3 +122,13 @@ def test_the_commands_name_what_exists():
     assert ("Deployment", *re.findall(r"/namespaces/(\S+)/deployments/(\S+)/edges", text)[0]) in names
     assert {name for _, _, name in names} >= set(re.findall(r"-l app=(\S+)", text))
     assert {space for _, space, _ in names} >= set(re.findall(r"-n (\S+)", text))
+
+
+def test_the_plugin_is_named_by_its_path_where_kubectl_would_not_find_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    program = Path(sys.executable).parent / "kubectl-traffic"
+    assert plugin_lines("http://127.0.0.1:1")[0] == f"{program} top -A -w --server=http://127.0.0.1:1"
+    (tmp_path / "kubectl-traffic").touch(0o755)
+    lines = plugin_lines("http://127.0.0.1:1")
+    assert lines[0] == "kubectl traffic top -A -w --server=http://127.0.0.1:1"
+    assert {shlex.split(line)[2] for line in lines} <= set(COMMANDS)

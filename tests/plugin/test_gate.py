@@ -202,6 +202,10 @@ async def test_two_that_are_never_told_of_at_the_same_time_are_not_compared(tmp_
         pytest.param(
             ("gate", "deploy/web", "--success", "99,5"), '--success "99,5" is not a percentage', id="a number in another tongue"
         ),
+        pytest.param(("gate", "deploy/web", "--p99", "300"), '--p99 "300" is not a duration: write it as 300ms', id="no unit"),
+        pytest.param(
+            ("gate", "deploy/web", "--rps", "1", "--interval", "0s"), '--interval "0s" has to be above 0', id="no interval"
+        ),
         pytest.param(("gate", "deploy/web"), "nothing to check", id="no check"),
         pytest.param(("gate", "deploy", "--rps", "1"), "a gate judges one object", id="no name"),
         pytest.param(("gate", "deploy/web", "--rps", "1", "-A"), "one namespace", id="all namespaces"),
@@ -217,6 +221,26 @@ async def test_what_is_not_judged_looks_like_no_verdict(tmp_path: Path, argument
     assert (got.code, got.out) == (3, "")
     assert got.err.startswith("kubectl traffic gate: ")
     assert reason in got.err
+
+
+@pytest.mark.parametrize("option", ["--interval", "--tolerate"])
+async def test_what_is_about_several_samples_is_refused_for_one(tmp_path: Path, option: str) -> None:
+    got = await gate(web(GOOD), tmp_path, "--rps", "1", option, "1s" if option == "--interval" else "1")
+    assert got == Outcome(3, "", f"kubectl traffic gate: {option} is about several samples: say with --for how long to watch\n")
+
+
+async def test_warnings_of_the_server_are_said_once_and_beside_the_verdict(tmp_path: Path) -> None:
+    rounds = [Round({"web": GOOD}, warnings=(warning,)) for warning in ("a window of 3s is too short", "slow", "slow")]
+    got = await gate(rounds, tmp_path, "--success", "50")
+    assert (got.code, got.err) == (0, "Warning: a window of 3s is too short\n")
+    got = await gate(rounds, tmp_path / "longer", "--success", "50", "--for", "200ms", "--interval", "100ms")
+    assert got.err.splitlines() == [
+        "Warning: a window of 3s is too short",
+        "Warning: slow",
+        "sample 1 of 2: held",
+        "sample 2 of 2: held",
+    ]
+    assert (await gate(rounds, tmp_path / "quiet", "--success", "50", "--quiet")) == Outcome(0, "", "")
 
 
 async def test_a_server_that_is_not_there_is_told_at_once(tmp_path: Path) -> None:

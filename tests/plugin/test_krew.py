@@ -105,3 +105,11 @@ async def test_what_krew_installs_runs(installed: Plugin) -> None:
     assert version.out.splitlines()[0] == f"Plugin version: v{VERSION}"
     assert [line[0] for line in shown.table] == ["NAME", "deployment.api", "deployment.cart", "deployment.web"]
     assert (page.code, page.err) == (0, "")
+
+
+async def test_an_old_python_is_told_so(installed: Plugin) -> None:
+    programs = Path(installed.environment["PATH"].partition(":")[0])
+    old = "import runpy, sys; sys.argv[:] = sys.argv[1:]; sys.version_info = (3, 9, 18); runpy.run_path(sys.argv[0])"
+    (programs / "python3").write_text(f"#!/bin/sh\nexec '{sys.executable}' -c '{old}' \"$@\"\n", encoding="utf-8")
+    got = await installed.traffic("version")
+    assert tuple(got) == (1, "", "kubectl traffic needs Python 3.11 or newer; python3 on the PATH is 3.9\n")

@@ -68,7 +68,7 @@ async def test_what_changes_is_a_trend(plugin: Plugin, service: Memory) -> None:
 
 async def test_another_size_is_another_table(plugin: Plugin) -> None:
     async with live(plugin, "-A", "--edges", "--interval=60s", columns=100, lines=4) as terminal:
-        assert terminal.frames()[0][-1] == "… 2 more: a larger window, -l or KIND/NAME shows them"
+        assert terminal.frames()[0][-1] == "… 2 more: a higher terminal or -l shows them"
         seen = len(terminal.frames())
         terminal.resize(60, 20)
         await terminal.until(lambda _: len(terminal.frames()) > seen and len(terminal.frames()[-1]) == 5)

@@ -64,6 +64,8 @@ async def test_contexts_and_namespaces_are_completed(plugin: Plugin, tmp_path: P
         (["edges", "-n", "data", "sts/"], ["sts/db"]),
         (["-n", "shop", "deploy/w"], ["deploy/web"]),
         (["ns/"], ["ns/data", "ns/shop"]),
+        (["gate", "-n", "shop", "deploy/web", "--compare=deploy/c"], ["deploy/cart"]),
+        (["top", "--namespace=da"], ["data"]),
     ],
     ids=" ".join,
 )
@@ -81,7 +83,19 @@ async def test_a_server_that_is_not_there(plugin: Plugin) -> None:
 
 async def test_an_object_that_is_not_there(plugin: Plugin) -> None:
     got = await plugin.traffic("top", "deploy/nobody", "-n", "shop")
-    assert tuple(got) == (1, "", 'kubectl traffic: deployments.metrics.smi-spec.io "nobody" not found\n')
+    assert tuple(got) == (1, "", 'kubectl traffic: deployments.metrics.smi-spec.io "nobody" not found in namespace shop\n')
+
+
+async def test_what_a_server_has_not_is_told_in_its_words(plugin: Plugin) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        status = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404}
+        return web.json_response({**status, "message": "splits are not served here"}, status=404)
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", answer)
+    async with TestServer(app) as other:
+        got = await plugin.traffic("top", "ts", "-n", "shop", flags=(f"--server=http://127.0.0.1:{other.port}", *plugin.flags[1:]))
+    assert tuple(got) == (1, "", "kubectl traffic: splits are not served here\n")
 
 
 async def test_what_may_not_be_read(plugin: Plugin, door: Door) -> None:
@@ -121,3 +135,9 @@ async def test_what_kubectl_logs_is_passed_on(plugin: Plugin) -> None:
     got = await plugin.traffic("top", "-n", "shop", "-v=6")
     assert (got.code, len(got.table)) == (0, 4)
     assert "GET http://127.0.0.1" in got.err
+
+
+async def test_a_context_without_credentials(plugin: Plugin) -> None:
+    got = await plugin.traffic("top", "-n", "shop", flags=("--server=https://127.0.0.1:1", *plugin.flags[1:]))
+    assert (got.code, got.out) == (1, "")
+    assert got.err == "kubectl traffic: this context has no credentials, and there is nobody whom kubectl could ask for them\n"

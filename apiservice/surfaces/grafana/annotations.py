@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
+from apiservice.encoding import encode
 from apiservice.identity import User
+from apiservice.negotiate import Encoding
 from apiservice.surfaces.grafana.asking import ROWS, Past, Reading
 from apiservice.surfaces.grafana.metrics import Form, Metric, find_target
 from apiservice.surfaces.grafana.panels import sentences
@@ -21,12 +24,19 @@ from apiservice.surfaces.grafana.wanted import parse_text, parse_wanted
 from apiservice.surfaces.reading import Reader
 from metrics_api.errors import BadQuery
 from metrics_api.span import Span
+from metrics_api.together import aside
 from metrics_api.window import Window
 
 __all__ = ["Annotations"]
 
 _POINTS = 200
 """Instants that are looked at: a mark on a panel is some points wide."""
+
+_MOST_MARKS = 1_000
+"""Marks of one annotation: more of them nobody can tell apart."""
+
+_LARGEST = 4_096
+"""Bytes of what describes an annotation, which each of its marks repeats."""
 
 
 class Annotations:
@@ -41,6 +51,8 @@ class Annotations:
         """What ``POST grafana/annotations`` answers, and what its reader should know. Raises BadQuery, and what the API raises."""
         annotation = document.get("annotation")
         text = str(annotation.get("query") or "").strip() if isinstance(annotation, Mapping) else ""
+        if len(encode(annotation, Encoding.JSON)) > _LARGEST:
+            raise BadQuery(f"an annotation is described in more than {_LARGEST} bytes, and each of its marks repeats them")
         now = self._clock()
         asked = parse_range(document.get("range"), document.get("rangeRaw"), now)
         if not text:
@@ -61,7 +73,12 @@ class Annotations:
         found = await reading.read((read, span) for read in reads_of(wanted, scope, fitting_window(self._window, span)))
         moments = ((instant, result) for results in found.values() for instant, result in zip(span.instants, results, strict=True))
         told = [*wanted.remarks, *sentences(result for results in found.values() for result in results)]
-        marks = _marks(lines_of(moments, wanted), wanted.target.metrics[0], span, above, below)
+        rows = sum(len(result.rows) for results in found.values() for result in results)
+        lines = await aside(rows * (1 + len(wanted.filters)), lambda: lines_of(moments, wanted))
+        marks = list(islice(_marks(lines, wanted.target.metrics[0], span, above, below), _MOST_MARKS + 1))
+        if len(marks) > _MOST_MARKS:
+            marks.pop()
+            told.append(f"these are the first {_MOST_MARKS} stretches of time: choose a namespace or a name to see others")
         return [{"annotation": annotation, **mark} for mark in marks], told
 
 

@@ -11,6 +11,7 @@ from apiservice.result import Result
 from apiservice.status import StatusError
 from apiservice.surfaces.grafana.reads import alone
 from apiservice.surfaces.reading import Asked, Reader
+from metrics_api.errors import BadQuery
 from metrics_api.instant import timestamp
 from metrics_api.span import Span
 from metrics_api.together import together
@@ -22,6 +23,9 @@ ROWS = 20_000
 
 _AT_ONCE = 8
 """Reads under way for one request; others want answers, too."""
+
+_MOST = 500
+"""Reads for one request; each is a question to the sources, and a permission that is asked for."""
 
 _HOW = (
     "; without a namespace this is read in all of them: name one in the query, or use the URL of a namespace, "
@@ -51,6 +55,10 @@ class Reading:
     async def read(self, wanted: Iterable[tuple[Asked, Time]]) -> dict[tuple[Asked, Time], tuple[Result, ...]]:
         """The results of all reads: one, or those of the instants of a span. Raises what the reader raises."""
         keys = tuple(dict.fromkeys(wanted))
+        if len(keys) > _MOST:
+            raise BadQuery(
+                f"this is {len(keys)} reads: {_MOST} is the most that are answered at once; choose fewer namespaces or kinds"
+            )
         results = await together(*(self._one(asked, time) for asked, time in keys))
         return dict(zip(keys, results, strict=True))
 

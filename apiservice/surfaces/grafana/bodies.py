@@ -24,6 +24,7 @@ __all__ = ["MOST_TARGETS", "Query", "QueryBody", "filters_of", "parse_body", "pa
 MOST_TARGETS = 50
 """Queries of one panel: it has 26 letters to name them with."""
 
+_LONGEST_REF_ID = 100
 _POINTS = 1_000
 
 
@@ -101,6 +102,8 @@ def parse_query_body(document: Mapping[str, Any], now: float) -> QueryBody:
 
 def _query(target: Mapping[str, Any], at: int, filters: tuple[Filter, ...]) -> Query:
     ref_id = str(target.get("refId") or chr(ord("A") + at))
+    if len(ref_id) > _LONGEST_REF_ID:
+        raise BadQuery(f"a refId is longer than {_LONGEST_REF_ID} characters, and every frame of its query has it")
     kind = target.get("type")
     old = isinstance(kind, str) and kind in FORMS
     try:

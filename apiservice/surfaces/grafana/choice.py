@@ -8,7 +8,7 @@ packages/grafana-data/src/types/templateVars.ts and public/app/features/templati
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,37 +18,40 @@ from metrics_api.errors import BadQuery
 __all__ = ["ALL", "Choice", "parse_choice"]
 
 _EVERYTHING = frozenset({"", "*", ".*", ".+", "()", "All", "$__all"})
-_SPECIAL = frozenset("\\^$|?*+()[]{}")
 _NAME = re.compile(r"[A-Za-z0-9._@:/-]+")
+_LITERAL = re.compile(r"(?:[^\\^$|?*+()\[\]{}]|\\[\W_])*")
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_ALTERNATIVE = re.compile(r"(?:[^\\|]|\\.)*\\?", re.DOTALL)
 _VARIABLE = re.compile(r"\$\{?\w|\[\[\w+\]\]")
+_MOST_PATTERNS = 20
 _LONGEST = 100_000  # characters: more than the names of all workloads of a cluster
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The names that are ``listed``, and those that one of ``patterns`` describes; everything when there are neither."""
+    """The names that are ``listed``, and those that ``pattern`` describes; everything when there are neither."""
 
     listed: frozenset[str] = frozenset()
-    patterns: tuple[Pattern, ...] = ()
+    pattern: Pattern | None = None
 
     @property
     def everything(self) -> bool:
         """Whether there is nothing that was not chosen."""
-        return not self.listed and not self.patterns
+        return not self.listed and self.pattern is None
 
     @property
     def names(self) -> frozenset[str] | None:
         """All names that were chosen; None when only a look at what there is tells which they are."""
-        return self.listed if self.listed and not self.patterns else None
+        return self.listed if self.listed and self.pattern is None else None
 
     @property
     def only(self) -> str | None:
         """The one name that was chosen, or None."""
-        return next(iter(self.listed)) if len(self.listed) == 1 and not self.patterns else None
+        return next(iter(self.listed)) if len(self.listed) == 1 and self.pattern is None else None
 
     def has(self, name: str) -> bool:
         """Whether a name is among them."""
-        return self.everything or name in self.listed or any(pattern.matches(name) for pattern in self.patterns)
+        return self.everything or name in self.listed or (self.pattern is not None and self.pattern.matches(name))
 
 
 ALL = Choice()
@@ -57,8 +60,10 @@ ALL = Choice()
 def parse_choice(given: Any, what: str) -> Choice:
     """The choice of ``what``, which an error names. :class:`metrics_api.errors.BadQuery` for what is none."""
     values = given if isinstance(given, list) else [given]
+    if sum(len(value) for value in values if isinstance(value, str)) > _LONGEST:
+        raise BadQuery(f"{what} is longer than {_LONGEST} characters: leave it out to choose everything")
     names: set[str] = set()
-    patterns: list[Pattern] = []
+    patterns: dict[str, None] = {}
     for value in values:
         if value is None:
             continue
@@ -70,15 +75,25 @@ def parse_choice(given: Any, what: str) -> Choice:
             if len(values) == 1:
                 return ALL
             continue
-        if len(text) > _LONGEST:
-            raise BadQuery(f"{what} is longer than {_LONGEST} characters: leave it out to choose everything")
         if _VARIABLE.search(text):
             raise BadQuery(f'{what} is "{text[:100]}": the dashboard has no variable of that name')
         found = _names(text)
         names.update(found or ())
         if found is None:
-            patterns.append(_pattern(text, what))
-    return Choice(frozenset(names), tuple(patterns))
+            patterns[text] = None
+    return Choice(frozenset(names), _either(tuple(patterns), what))
+
+
+def _either(texts: Sequence[str], what: str) -> Pattern | None:
+    """What describes all that one of ``texts`` does: one expression, which takes no longer to match for being made of many."""
+    if len(texts) < 2:
+        return _pattern(texts[0], what) if texts else None
+    if len(texts) > _MOST_PATTERNS:
+        raise BadQuery(f"{what} has {len(texts)} patterns: {_MOST_PATTERNS} is the most")
+    for text in texts:
+        # Each for itself: what is half of an expression must not become a whole one beside the other half.
+        _pattern(text, what)
+    return _pattern("|".join(f"(?:{text})" for text in texts), what)
 
 
 def _pattern(text: str, what: str) -> Pattern:
@@ -105,32 +120,19 @@ def _plain(parts: Iterable[str]) -> set[str] | None:
     """The names of which each is written as itself, with or without escapes; None when one is a pattern."""
     names: set[str] = set()
     for part in parts:
-        name, escaped = "", False
-        for character in part.strip():
-            if escaped and character.isalnum():
-                return None
-            if not escaped and character in _SPECIAL - {"\\"}:
-                return None
-            if not escaped and character == "\\":
-                escaped = True
-                continue
-            name, escaped = name + character, False
-        if escaped:
+        text = part.strip()
+        if not _LITERAL.fullmatch(text):
             return None
-        if name:
-            names.add(name)
-    return names
+        names.add(_ESCAPED.sub(r"\1", text))
+    return names - {""}
 
 
 def _alternatives(text: str) -> list[str]:
     """The text between those ``|`` that are not escaped."""
-    parts, start, escaped = [], 0, False
-    for at, character in enumerate(text):
-        if escaped:
-            escaped = False
-        elif character == "\\":
-            escaped = True
-        elif character == "|":
-            parts.append(text[start:at])
-            start = at + 1
-    return [*parts, text[start:]]
+    parts, start = [], 0
+    while start <= len(text):
+        match = _ALTERNATIVE.match(text, start)
+        assert match is not None  # noqa: S101 it matches the empty text
+        parts.append(match[0])
+        start = match.end() + 1
+    return parts

@@ -21,10 +21,13 @@ from metrics_api.golden import golden
 from metrics_api.objects import TrafficMetrics
 from metrics_api.resources import EVERYTHING, type_of_kind, type_of_plural
 
-__all__ = ["NUMBERS", "WORDS", "Filter", "full_name", "names_required", "parse_filters", "passes", "words_of"]
+__all__ = ["MOST_FILTERS", "NUMBERS", "WORDS", "Filter", "full_name", "names_required", "parse_filters", "passes", "words_of"]
 
 WORDS = ("namespace", "kind", "name", "peer", "peer_kind", "peer_namespace", "direction", "cluster")
 """What rows are told apart by, and panels label their series with."""
+
+MOST_FILTERS = 50
+"""Filters of one request: each is compared with every row."""
 
 _OF_EDGES = frozenset({"peer", "peer_kind", "peer_namespace", "direction"})
 
@@ -134,6 +137,8 @@ def parse_filters(given: Any) -> tuple[Filter, ...]:
         return ()
     if not isinstance(given, list) or not all(isinstance(each, Mapping) for each in given):
         raise BadQuery('filters are a list of {"key": "namespace", "operator": "=", "value": "shop"}')
+    if len(given) > MOST_FILTERS:
+        raise BadQuery(f"there are {len(given)} filters: {MOST_FILTERS} is the most that are compared")
     filters = []
     for each in given:
         key, operator = str(each.get("key") or ""), str(each.get("operator") or "=")

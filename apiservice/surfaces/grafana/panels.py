@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from apiservice.identity import User
 from apiservice.result import Result
@@ -26,7 +26,15 @@ from metrics_api.window import Window
 __all__ = ["Panels", "sentences"]
 
 _FEWEST_INSTANTS = 10
-"""Instants that every series gets, however many series there are."""
+"""Instants that every series gets, however many series are read."""
+
+_MOST_VALUES = 250_000
+"""Points that the series of one answer may have together."""
+
+_MOST_ROWS = 150_000
+"""Rows that the tables and graphs of one answer may have together."""
+
+_NARROWER = "choose a namespace, a kind or a name, or ask fewer queries at once"
 
 Found = dict[tuple[Asked, Time], tuple[Result, ...]]
 
@@ -39,6 +47,13 @@ class _Plan:
     reads: tuple[tuple[Asked, Time], ...]
     span: Span | None = None
     coarse: str = ""
+
+
+class _Budget(NamedTuple):
+    """How much is read and told for one answer: ``rows`` for each read, and ``instants`` for each series."""
+
+    rows: int
+    instants: int
 
 
 class Panels:
@@ -58,8 +73,12 @@ class Panels:
         reading = Reading(self._reader, user)
         plans = await self._plans(reading, body, scope)
         found = await reading.read(key for plan in plans for key in plan.reads)
-        rows = sum(len(result.rows) for results in found.values() for result in results)
-        return await aside(rows, lambda: _answered(plans, found))
+        rows = _rows(plans, found)
+        still = _rows((plan for plan in plans if plan.query.wanted.form is not Form.SERIES), found)
+        if still > _MOST_ROWS:
+            raise BadQuery(f"this is {still} rows in all tables and graphs: {_MOST_ROWS} is the most; {_NARROWER}")
+        filters = max((len(plan.query.wanted.filters) for plan in plans), default=0)
+        return await aside(rows * (1 + filters), lambda: _answered(plans, found))
 
     async def _plans(self, reading: Reading, body: QueryBody, scope: str) -> list[_Plan]:
         now = self._clock()
@@ -67,13 +86,16 @@ class Panels:
         lines = [query for query in body.queries if query.wanted.form is Form.SERIES]
         if lines and body.range is None:
             raise BadQuery('a time series needs a range: {"from": "2026-11-21T22:25:55Z", "to": "2026-11-21T23:25:55Z"}')
-        reads = [asked for query in lines for asked in reads_of(query.wanted, scope, self._window)]
-        counted = await reading.rows((asked, then) for asked in reads)
-        budget = ROWS // max(len(counted), 1)
+        reads = [(query, asked) for query in lines for asked in reads_of(query.wanted, scope, self._window)]
+        counted = await reading.rows((asked, then) for _, asked in reads)
+        values = sum(counted[asked] * len(query.wanted.target.metrics) for query, asked in reads)
+        if values > _MOST_VALUES:
+            raise BadQuery(f"this is {values} series in one panel, of {_MOST_VALUES} points at most; {_NARROWER}")
+        budget = _Budget(ROWS // max(len(counted), 1), _MOST_VALUES // max(values, 1))
         return [self._plan(query, body, then, scope, now, counted, budget) for query in body.queries]
 
     def _plan(
-        self, query: Query, body: QueryBody, then: Past, scope: str, now: float, counted: dict[Asked, int], budget: int
+        self, query: Query, body: QueryBody, then: Past, scope: str, now: float, counted: dict[Asked, int], budget: _Budget
     ) -> _Plan:
         wanted = query.wanted
         if wanted.form is Form.GRAPH:
@@ -82,7 +104,7 @@ class Panels:
         if wanted.form is Form.TABLE or body.range is None:
             return _Plan(query, tuple((asked, then) for asked in reads))
         rows = max((counted[asked] for asked in reads), default=1)
-        most = min(max(budget // max(rows, 1), _FEWEST_INSTANTS), MOST_INSTANTS)
+        most = min(max(budget.rows // max(rows, 1), _FEWEST_INSTANTS), budget.instants, MOST_INSTANTS)
         span = span_of(body.range, now, body.interval, body.points, most)
         if span is None:
             return _Plan(query, ())
@@ -95,6 +117,11 @@ class Panels:
             )
         reads = reads_of(wanted, scope, fitting_window(self._window, span))
         return _Plan(query, tuple((asked, span) for asked in reads), span, coarse)
+
+
+def _rows(plans: Iterable[_Plan], found: Found) -> int:
+    """How many rows are looked at; those of a read as often as somebody wants them."""
+    return sum(len(result.rows) for plan in plans for key in plan.reads for result in found[key])
 
 
 def sentences(results: Iterable[Result]) -> list[str]:

@@ -13,12 +13,14 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 from aiohttp import web
+from multidict import CIMultiDict
 
-from apiservice.encoding import GZIP_ABOVE, accepts_gzip, compress, encode
+from apiservice.encoding import accepts_gzip
 from apiservice.envelope import USER
 from apiservice.identity import User
 from apiservice.negotiate import Encoding
 from apiservice.requestinfo import RequestInfo
+from apiservice.sending import json_response
 from apiservice.status import StatusError, method_not_allowed, unknown_path
 from apiservice.surfaces.grafana.annotations import Annotations
 from apiservice.surfaces.grafana.asking import Past, Reading
@@ -74,7 +76,7 @@ class Grafana:
         """See :class:`apiservice.surfaces.surface.Surface`."""
         return (info.group, info.version, info.resource) == (GROUP, VERSION, RESOURCE)
 
-    async def respond(self, info: RequestInfo, request: web.Request) -> web.Response:
+    async def respond(self, info: RequestInfo, request: web.Request) -> web.StreamResponse:
         """See :class:`apiservice.surfaces.surface.Surface`."""
         if info.verb_in_path:
             raise unknown_path()
@@ -83,17 +85,17 @@ class Grafana:
         match route:
             case "" | "api/health":
                 _require(info, allowed=reads, methods=("GET", "HEAD"))
-                return await _response(request, ({"status": "ok"}, []))
+                return _response(request, ({"status": "ok"}, []))
             case "api/graph/fields":
                 _require(info, allowed=reads, methods=("GET", "HEAD"))
-                return await _response(request, (_graph_fields(), []))
+                return _response(request, (_graph_fields(), []))
             case "graph" | "api/graph/data":
                 _require(info, allowed=reads, methods=("GET", "HEAD"))
-                return await _response(request, await self._graph(request[USER], request.query, info.namespace))
+                return _response(request, await self._graph(request[USER], request.query, info.namespace))
             case _ if route in self._posted:
                 _require(info, allowed=request.method == "POST", methods=("POST",))
                 document = parse_body(await request.read())
-                return await _response(request, await self._posted[route](request[USER], document, info.namespace))
+                return _response(request, await self._posted[route](request[USER], document, info.namespace))
             case _:
                 raise StatusError(
                     404,
@@ -102,7 +104,9 @@ class Grafana:
                 )
 
     async def _query(self, user: User, document: Mapping[str, Any], scope: str) -> Told:
-        return await self._panels.answer(user, parse_query_body(document, self._clock()), scope)
+        # Names and patterns of many queries take a while to understand, in which others want answers.
+        body = await asyncio.to_thread(parse_query_body, document, self._clock())
+        return await self._panels.answer(user, body, scope)
 
     async def _search(self, user: User, document: Mapping[str, Any], scope: str) -> Told:
         """What was one route is two today: a text that asks for names is that of a variable, any other is looked for in the metrics."""
@@ -155,13 +159,10 @@ def _require(info: RequestInfo, *, allowed: bool, methods: Iterable[str]) -> Non
         raise method_not_allowed(info, tuple(methods))
 
 
-async def _response(request: web.Request, told: Told) -> web.Response:
+def _response(request: web.Request, told: Told) -> web.StreamResponse:
     """The document as JSON, which is what all of them read, whatever they say they accept."""
     document, warnings = told
-    body = encode(document, Encoding.JSON)
-    headers = [("Content-Type", Encoding.JSON.value), ("Vary", "Accept-Encoding")]
-    headers += [("Warning", text) for text in warning_headers(warnings)]
-    if len(body) > GZIP_ABOVE and accepts_gzip(request.headers):
-        body = await asyncio.to_thread(compress, body)
-        headers.append(("Content-Encoding", "gzip"))
-    return web.Response(body=body, headers=headers)
+    headers = CIMultiDict({"Content-Type": Encoding.JSON.value, "Vary": "Accept-Encoding"})
+    for text in warning_headers(warnings):
+        headers.add("Warning", text)
+    return json_response(document, headers, gzip=accepts_gzip(request.headers))

@@ -54,6 +54,7 @@ FORMS = {
 
 _BOTH = frozenset({"true", "1", "yes", "both", "all", "edges", "(from|to)", "(to|from)"})
 _TOTAL = frozenset({"false", "0", "no", "received", "total"})
+_LONGEST_LEGEND = 1_000  # characters
 _OTHERS = frozenset({"time", "from", "to", "metric", "target", "pretty", "timeout", "refId", "above", "below"})
 """Words with a meaning beside those of :data:`FIELDS`."""
 
@@ -134,7 +135,7 @@ def parse_wanted(payload: Mapping[str, Any], target: Target, form: Form | None =
         window=_window(given["window"]),
         labels=_text(given["labelSelector"], "labelSelector"),
         idle=_text(given["includeIdle"], "includeIdle") in ("true", "1", "yes", "True"),
-        legend=_text(given["legend"], "legend"),
+        legend=_legend(given["legend"]),
         filters=tuple(filters),
         remarks=remarks,
     )
@@ -165,6 +166,13 @@ def _directions(given: Any) -> tuple[Direction, ...] | None:
 def _window(given: Any) -> Window | None:
     text = _text(given, "window")
     return None if text in ("", AUTO) else parse_window(text)
+
+
+def _legend(given: Any) -> str:
+    text = _text(given, "legend")
+    if len(text) > _LONGEST_LEGEND:
+        raise BadQuery(f"legend is longer than {_LONGEST_LEGEND} characters, which the name of every series would be")
+    return text
 
 
 def _text(given: Any, what: str) -> str:

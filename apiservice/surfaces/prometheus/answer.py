@@ -13,11 +13,10 @@ TRUNCATED = "results truncated due to limit"
 
 
 class Answer(NamedTuple):
-    """``data`` is what the envelope holds; ``warnings`` are sentences for the reader; ``large`` answers take a while to encode."""
+    """``data`` is what the envelope holds; ``warnings`` are sentences for the reader."""
 
     data: Any
     warnings: Sequence[str] = ()
-    large: bool = False
 
 
 def limited(found: list[T], limit: int, warnings: Sequence[str] = ()) -> tuple[list[T], list[str]]:

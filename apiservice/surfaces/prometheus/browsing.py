@@ -9,14 +9,14 @@ from __future__ import annotations
 from functools import partial
 
 from apiservice.surfaces.prometheus.answer import Answer, limited
-from apiservice.surfaces.prometheus.evaluation import Snapshot, snapshot
+from apiservice.surfaces.prometheus.evaluation import Snapshot, snapshots
 from apiservice.surfaces.prometheus.failures import parameter
 from apiservice.surfaces.prometheus.requests import OutOfTime, Query
 from apiservice.surfaces.prometheus.selection import select
 from apiservice.surfaces.prometheus.selector import NAME, Comparison, Matcher, Selector
 from apiservice.surfaces.prometheus.vocabulary import FAMILIES, INCOMPLETE, MEASURE_LABELS, ROW_LABELS, WINDOW, Family, Labels
 from apiservice.surfaces.reading import Reader
-from metrics_api import aside, together
+from metrics_api import aside
 from metrics_api.query import Direction
 from metrics_api.resources import RESOURCE_TYPES, SPLIT_KINDS
 
@@ -75,7 +75,7 @@ async def series(reader: Reader, asked: Query) -> Answer:
     warnings = [warning for each in found for warning in each.warnings]
     listed = await aside(sum(len(each.rows) for each in found), partial(_listed, found))
     elements, warnings = limited(listed, limit, warnings)
-    return Answer(elements, warnings, len(elements) > 1000)
+    return Answer(elements, warnings)
 
 
 async def metadata(_reader: Reader, asked: Query) -> Answer:
@@ -127,7 +127,7 @@ async def _seen(reader: Reader, asked: Query, selectors: list[Selector]) -> list
     except OutOfTime:
         return []
     selections = [select(selector, asked.scope) for selector in selectors]
-    return await together(*(snapshot(reader, asked.user, selection, instant) for selection in selections))
+    return await snapshots(reader, asked.user, selections, instant)
 
 
 def _listed(found: list[Snapshot]) -> list[Labels]:

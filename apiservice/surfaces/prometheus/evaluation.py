@@ -21,10 +21,20 @@ from metrics_api.golden import Golden, golden
 from metrics_api.instant import timestamp
 from metrics_api.objects import TrafficMetrics
 
-__all__ = ["MOST_POINTS", "Line", "Seen", "Snapshot", "curves", "number", "snapshot"]
+__all__ = ["MOST_POINTS", "Line", "Seen", "Snapshot", "curves", "number", "snapshot", "snapshots"]
 
 MOST_POINTS = 500_000
 """Points that one answer may have; some 60 MB while it is made, and half of that as it is sent."""
+
+
+_MOST_ROWS = 100_000
+"""Rows that a range may be made of, over all of its moments: each takes about 1 KiB, whether its series are selected or not."""
+
+_FEW = 10
+"""Moments that are read without a look at how many rows there are."""
+
+_MOST_READS = 256
+"""Reads that several selectors may come to together."""
 
 
 class Seen(NamedTuple):
@@ -92,8 +102,20 @@ async def snapshot(reader: Reader, user: User, selection: Selection, instant: in
         found.warnings += result.warnings
         found.incomplete = found.incomplete or result.incomplete
         found.instant = max(found.instant, result.instant)
-        found.rows += await aside(len(result.rows), partial(_seen, selection, result.rows, known))
+        # Every matcher takes as long as the row itself.
+        size = len(result.rows) * (1 + len(selection.of_rows))
+        found.rows += await aside(size, partial(_seen, selection, result.rows, known))
     return found
+
+
+async def snapshots(reader: Reader, user: User, selections: Sequence[Selection], instant: int | None) -> list[Snapshot]:
+    """What each of several selections finds, as :func:`snapshot`. Raises a 422 for more reads than are answered at once."""
+    reads = sum(len(selection.reads) for selection in selections)
+    if reads > _MOST_READS:
+        raise cannot_execute(
+            f"{reads} reads of the API are more than the {_MOST_READS} that are answered at once: select fewer kinds"
+        )
+    return await together(*(snapshot(reader, user, selection, instant) for selection in selections))
 
 
 async def curves(reader: Reader, user: User, selection: Selection, moments: Moments, now: float) -> tuple[list[Line], list[str]]:
@@ -106,6 +128,7 @@ async def curves(reader: Reader, user: User, selection: Selection, moments: Mome
     if span is None or not selection.reads:
         return [], told
     lines = _Lines(selection)
+    await _check_size(reader, user, selection, len(span.instants))
     for asked in selection.reads:
         try:
             history = await reader.history(user, asked, span)
@@ -115,8 +138,22 @@ async def curves(reader: Reader, user: User, selection: Selection, moments: Mome
             history = ()
             told.append(error.message)
         told += [warning for result in history for warning in result.warnings]
-        await aside(sum(len(result.rows) for result in history), partial(lines.add, history, moments))
+        size = sum(len(result.rows) for result in history) * (1 + len(selection.of_rows))
+        await aside(size, partial(lines.add, history, moments))
     return await aside(lines.size, partial(lines.found, moments)), told
+
+
+async def _check_size(reader: Reader, user: User, selection: Selection, instants: int) -> None:
+    """Raise a 422 for a history that is too large to be read, as far as the rows there are now tell: once it is read it is too late."""
+    if instants <= _FEW:
+        return
+    now = await together(*(_read(reader, user, asked, ()) for asked in selection.reads))
+    rows = sum(len(result.rows) for result in now if not isinstance(result, str))
+    if rows * instants > _MOST_ROWS:
+        raise cannot_execute(
+            f"query processing would load too many samples into memory in query execution: of {rows:,} rows at {instants:,} moments, which "
+            f"are more than {_MOST_ROWS:,} together; select fewer series, or take a longer step or a shorter range"
+        )
 
 
 def number(value: float) -> str:

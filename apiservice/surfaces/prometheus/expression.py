@@ -17,6 +17,10 @@ from metrics_api.errors import BadQuery
 __all__ = ["BadSyntax", "Expression", "NotEvaluated", "Scalar", "Vector", "parse_expression", "parse_selector"]
 
 _DEEPEST = 100
+_LONGEST = 32 * 1024
+"""Characters of a query. Half of them may be terms of a sum, which take a while to add up."""
+
+_MOST_MATCHERS = 100
 _COMPARISONS = frozenset(comparison.value for comparison in Comparison)
 _BEFORE_GROUPS = frozenset({"by", "without"})
 _BETWEEN = frozenset({"and", "or", "unless", "atan2"})
@@ -62,6 +66,8 @@ Expression = Scalar | Vector | Selector
 
 def parse_expression(query: str) -> Expression:
     """Read a query. Raises :class:`BadSyntax` and :class:`NotEvaluated`, and nothing else."""
+    if len(query) > _LONGEST:
+        raise NotEvaluated(f"a query of {len(query):,} characters is not evaluated here: {_LONGEST:,} are the most")
     parser = _Parser(query)
     found = parser.expression(0, 0)
     parser.end()
@@ -173,6 +179,8 @@ class _Parser:
                 found.append(self._matcher(label.value))
             if named and found[-1].label == NAME and found[-1].comparison is Comparison.EQUAL:
                 raise self._bad("metric name must not be set twice", label)
+            if len(found) > _MOST_MATCHERS:
+                raise NotEvaluated(f"a selector of more than {_MOST_MATCHERS} matchers is not evaluated here")
             if not self._is_sign("}"):
                 self._expect(",", "in label matching")
         self._take()

@@ -14,10 +14,10 @@ from typing import Any, ClassVar
 
 import msgspec
 from aiohttp import web
-from multidict import CIMultiDict
 
-from apiservice.encoding import GZIP_ABOVE, accepts_gzip, compress
+from apiservice.encoding import accepts_gzip
 from apiservice.requestinfo import RequestInfo
+from apiservice.sending import json_response
 from apiservice.surfaces.prometheus import browsing, querying, scraping
 from apiservice.surfaces.prometheus.answer import Answer
 from apiservice.surfaces.prometheus.failures import Failure, failure_of
@@ -91,14 +91,14 @@ class PrometheusFacade:
             _require(request, _READING)
             query = self._query(info, request, b"")
             async with asyncio.timeout(query.timeout()):
-                return await _answered(await browsing.label_values(self._reader, query, info.parts[4]), request)
+                return _answered(await browsing.label_values(self._reader, query, info.parts[4]), request)
         if path == route or path not in _API:
             raise _unknown(route)
         answer, methods = _API[path]
         _require(request, methods)
         query = self._query(info, request, await request.read())
         async with asyncio.timeout(query.timeout()):
-            return await _answered(await answer(self._reader, query), request)
+            return _answered(await answer(self._reader, query), request)
 
     def _query(self, info: RequestInfo, request: web.Request, body: bytes) -> Query:
         return query_of(info, request, body, self._window, self._refresh, self._clock)
@@ -116,23 +116,13 @@ def _unknown(route: str) -> Failure:
     return Failure(404, f'there is no "{route[:100]}" below prometheus/, but {known}')
 
 
-async def _answered(answer: Answer, request: web.Request) -> web.Response:
-    """An answer, encoded aside when it is large."""
+def _answered(answer: Answer, request: web.Request) -> web.StreamResponse:
+    """An answer in its envelope."""
     document: dict[str, Any] = {"status": "success", "data": answer.data}
     if answer.warnings:
         document["warnings"] = list(dict.fromkeys(filter(None, answer.warnings)))
-    gzip = accepts_gzip(request.headers)
-
-    def made() -> tuple[bytes, bool]:
-        body = msgspec.json.encode(document)
-        small = not gzip or len(body) <= GZIP_ABOVE
-        return (body, False) if small else (compress(body), True)
-
-    body, compressed = await asyncio.to_thread(made) if answer.large else made()
-    headers = CIMultiDict({"Content-Type": "application/json", "Vary": "Accept-Encoding"})
-    if compressed:
-        headers["Content-Encoding"] = "gzip"
-    return web.Response(body=body, headers=headers)
+    headers = {"Content-Type": "application/json", "Vary": "Accept-Encoding"}
+    return json_response(document, headers, gzip=accepts_gzip(request.headers))
 
 
 def _failed(failure: Failure, *, plain: bool) -> web.Response:

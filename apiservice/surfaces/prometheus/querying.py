@@ -18,8 +18,6 @@ from metrics_api import aside
 
 __all__ = ["format_query", "query", "query_exemplars", "query_range"]
 
-_LARGE = 2_000
-
 
 async def query(reader: Reader, asked: Query) -> Answer:
     """``query`` at ``time``, or now. As in Prometheus, values are of the moment that was asked about, whenever the sample was taken."""
@@ -37,7 +35,7 @@ async def query(reader: Reader, asked: Query) -> Answer:
     found = await snapshot(reader, asked.user, select(expression, asked.scope), instant)
     elements = await aside(len(found.rows), partial(_elements, found, at))
     elements, warnings = limited(elements, limit, found.warnings)
-    return Answer({"resultType": "vector", "result": elements}, warnings, len(elements) > _LARGE)
+    return Answer({"resultType": "vector", "result": elements}, warnings)
 
 
 def _elements(found: Snapshot, at: float) -> list[dict[str, Any]]:
@@ -57,7 +55,7 @@ async def query_range(reader: Reader, asked: Query) -> Answer:
     lines, warnings = await curves(reader, asked.user, select(expression, asked.scope), moments, asked.now)
     lines, warnings = limited(lines, limit, warnings)
     result = [{"metric": line.labels, "values": line.points} for line in lines]
-    return Answer({"resultType": "matrix", "result": result}, warnings, sum(len(line.points) for line in lines) > _LARGE)
+    return Answer({"resultType": "matrix", "result": result}, warnings)
 
 
 async def query_exemplars(_reader: Reader, asked: Query) -> Answer:

@@ -29,7 +29,12 @@ _AHEAD = 300.0
 """Seconds a time may be ahead for the latest numbers still to be told: as long as a Prometheus looks back for a sample."""
 
 _FORM = "application/x-www-form-urlencoded"
+_LARGEST_FORM = 256 * 1024
+"""Bytes of a form, which takes a while to be taken apart."""
+
 _MOST_FIELDS = 10_000
+_MOST_SELECTORS = 50
+"""Selectors of one request: each may come to 64 reads of the API."""
 
 
 class Query(NamedTuple):
@@ -56,8 +61,11 @@ class Query(NamedTuple):
 
     def selectors(self) -> list[Selector]:
         """What the values of ``match[]`` say. Raises as above."""
+        texts = self.parameters.getall("match[]", [])
+        if len(texts) > _MOST_SELECTORS:
+            raise cannot_execute(f"{len(texts):,} selectors are more than the {_MOST_SELECTORS} that are answered at once")
         try:
-            return [parse_selector(text) for text in self.parameters.getall("match[]", [])]
+            return [parse_selector(text) for text in texts]
         except BadSyntax as error:
             raise parameter("match[]", str(error)) from error
         except NotEvaluated as error:
@@ -109,6 +117,8 @@ def query_of(
     """
     parameters: MultiDict[str] = MultiDict()
     if body and request.method == "POST" and request.content_type == _FORM:
+        if len(body) > _LARGEST_FORM:
+            raise bad_data(f"the form in the body of the request has {len(body):,} bytes: {_LARGEST_FORM:,} are the most")
         try:
             parameters.extend(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict"))
         except ValueError as error:

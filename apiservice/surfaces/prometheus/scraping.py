@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from apiservice.rowfields import parse_kind
-from apiservice.surfaces.prometheus.evaluation import snapshot
+from apiservice.surfaces.prometheus.evaluation import snapshots
 from apiservice.surfaces.prometheus.exposition import Page
 from apiservice.surfaces.prometheus.failures import parameter
 from apiservice.surfaces.prometheus.requests import Query
 from apiservice.surfaces.prometheus.selection import select
 from apiservice.surfaces.prometheus.selector import NAME, Comparison, Matcher, Selector
 from apiservice.surfaces.reading import Reader
-from metrics_api import together
 
 __all__ = ["federate", "metrics"]
 
@@ -28,14 +27,14 @@ async def metrics(reader: Reader, asked: Query) -> Page:
     edges = (Matcher("peer_name", Comparison.NOT_EQUAL, ""),) if _truth(asked, "edges") else ()
     chosen = [[Matcher("kind", Comparison.EQUAL, kind)] for kind in kinds] or [[]]
     selections = [select(Selector((every, *kind, *edges)), asked.scope) for kind in chosen]
-    found = await together(*(snapshot(reader, asked.user, selection, None) for selection in selections))
+    found = await snapshots(reader, asked.user, selections, None)
     return Page(found, any(each.incomplete for each in found), _truth(asked, "timestamps"))
 
 
 async def federate(reader: Reader, asked: Query) -> Page:
     """The series that ``match[]`` selects, of which there may be several; none without."""
     selections = [select(selector, asked.scope) for selector in asked.selectors()]
-    found = await together(*(snapshot(reader, asked.user, selection, None) for selection in selections))
+    found = await snapshots(reader, asked.user, selections, None)
     told = [each.tells_incomplete for each in found if each.tells_incomplete is not None]
     return Page(found, any(told) if told else None, _truth(asked, "timestamps"))
 

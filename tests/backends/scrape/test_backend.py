@@ -190,7 +190,7 @@ async def test_a_window_longer_than_history_is_answered_for_what_is_covered():
         started = time.time()
         answer = await ask(source, lambda answer: answer.window.seconds >= 3, seconds=60)
         assert answer.window.seconds <= time.time() - started + 2
-    assert answer.warnings == (f'source "mesh" has been scraping for less than 1m0s: the numbers cover {answer.window}, not 1m0s',)
+    assert answer.warnings == (f'source "mesh" has no older samples: the numbers cover {answer.window}, not 1m0s',)
     assert not answer.incomplete
 
 

@@ -24,7 +24,7 @@ from tests.doubles.cloudwatch import Aws
 __all__ = ["TIMEOUT", "Running", "run", "running"]
 
 COMMAND = str(Path(sys.executable).parent / "trafficmetrics")
-TIMEOUT = 2
+TIMEOUT = 4
 """Seconds the server gives AWS."""
 
 

@@ -130,6 +130,13 @@ async def test_a_workload_known_by_name_alone_that_is_gone_is_left_out_and_named
     assert names(await answer([source], StandaloneObjects("Deployment"), "deployments")) == ["a", "b", "c", "d", "e", "web"]
 
 
+async def test_what_is_told_is_plain_text_that_every_encoder_takes():
+    bare = [ResourceRef(ANY_WORKLOAD, "shop", name) for name in ("web", "gone")]
+    result = await answer([Source(tuple(map(total, bare)))], CLUSTER, "deployments")
+    assert result.warnings
+    assert {type(warning) for warning in result.warnings} == {str}
+
+
 async def test_an_instant_is_asked_about_once_however_many_want_it():
     source = Source((total(WEB),))
     service = Answers(TrafficService(Fanout.of([source]), CLUSTER), refresh=5, clock=lambda: NOW)

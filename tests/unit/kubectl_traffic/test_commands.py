@@ -44,7 +44,9 @@ def test_help_of_a_command_is_had_both_ways(monkeypatch: pytest.MonkeyPatch, cap
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("tpo", "nor is it a command: edges, top,"),
+        ("gizmo", "nor is it a command: edges, top,"),
+        ("tpo", '"tpo" is neither a command nor a kind (top?): see kubectl traffic --help'),
+        ("deplyments", '"deplyments" is neither a command nor a kind (deployments?)'),
         ("gizmo/web", '"gizmo" is not a kind traffic is measured for'),
         ("top gizmo", '"gizmo" is not a kind traffic is measured for'),
         ("top --srot-by rps", "unknown option --srot-by (--sort-by?): see kubectl traffic top --help"),

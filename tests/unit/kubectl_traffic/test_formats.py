@@ -67,5 +67,6 @@ def test_json_is_one_line_where_lines_are_answers():
 def test_csv_has_a_head_and_empty_fields_for_the_unknown():
     read = list(csv.DictReader(StringIO(csv_lines([row('we"b,1', success=None)]))))
     assert [(each["name"], each["rps"], each["failureCount"]) for each in read] == [('we"b,1', "", "0")]
+    assert {each["incomplete"] for each in read} == {"false"}
     assert csv_lines([], head=True).startswith("namespace,kind,name,")
     assert csv_lines([], head=False) == ""

@@ -25,6 +25,12 @@ def test_a_prompt_is_shown_while_the_program_waits_and_a_warning_is_kept(capfd: 
     assert capfd.readouterr().err == "open the browser: "
 
 
+def test_what_it_asks_for_on_its_output_is_shown_and_no_part_of_the_answer(capfd: pytest.CaptureFixture[str]):
+    told = run(["sh", "-c", "printf 'Please enter Username: '; sleep 0.6; printf 'Please enter Password: '; sleep 0.6; echo '{}'"])
+    assert told == Outcome(0, b"{}\n", "")
+    assert capfd.readouterr() == ("", "Please enter Username: Please enter Password: ")
+
+
 def test_a_program_that_is_not_there_is_no_outcome():
     with pytest.raises(FileNotFoundError):
         run(["/nonexistent/kubectl"])

@@ -22,6 +22,7 @@ from apiservice.visibility import AuthorizedPeers
 from metrics_api import (
     EVERYTHING,
     Answer,
+    BackendTimeout,
     BackendUnavailable,
     BadQuery,
     Direction,
@@ -97,9 +98,11 @@ class Rights:
 READER = {("list", "deployments", "shop"), ("get", "deployments", "shop"), ("get", "deployments/edges", "shop")}
 
 
-def reader_over(sources: Sequence[Store], granted: set[tuple[str, str, str]], *, authorized: bool = False) -> Reader:
+def reader_over(
+    sources: Sequence[Store], granted: set[tuple[str, str, str]], *, authorized: bool = False, keep: float = 5.0
+) -> Reader:
     objects = StandaloneObjects("Deployment")
-    fanout = Fanout([Source(source) for source in sources])
+    fanout = Fanout([Source(source) for source in sources], keep=keep)
     answers = Answers(TrafficService(fanout, objects), 5, lambda: NOW)
     rights = Rights(granted)
     peers = AuthorizedPeers(answers, rights, objects, lambda: NOW) if authorized else None
@@ -221,3 +224,77 @@ async def test_peers_that_a_user_may_not_know_are_hidden_in_a_history_too():
     everybody = {*READER, ("list", "deployments", "")}
     history = await reader_over([Store()], everybody, authorized=True).history(ANN, asked, SPAN)
     assert {row.edge.peer for result in history for row in result.rows} == {WEB, SPY}
+
+
+@dataclass
+class LateStore(Store):
+    """A store that always tells of a little while ago, as those do that know whole minutes; nobody calls anybody."""
+
+    def _answer(self, query: TrafficQuery) -> Answer:
+        found = Store._answer(self, replace(query, instant=query.instant - 7))
+        return replace(found, samples=() if query.edges else found.samples)
+
+
+async def test_the_history_of_what_has_no_edges_is_empty_also_where_a_source_is_late():
+    history = await reader_over([LateStore()], READER).history(ANN, Asked("deployments", "shop", "web", edges=True), SPAN)
+    assert [result.rows for result in history] == [()] * 5
+
+
+@dataclass
+class Crowded(Store):
+    """A store that notes how many histories are read from it at one time."""
+
+    now: int = 0
+    most: int = 0
+
+    async def history(self, query: TrafficQuery, span: Span) -> tuple[Answer, ...]:
+        self.now += 1
+        self.most = max(self.most, self.now)
+        await asyncio.sleep(0.01)
+        self.now -= 1
+        return await Store.history(self, query, span)
+
+
+async def test_few_histories_are_put_together_at_one_time():
+    """Each may take 100 MB until it is told."""
+    store = Crowded()
+    reader = reader_over([store], READER)
+    spans = [Span(NOW - 60 * each, NOW, 30) for each in range(1, 31)]
+    histories = await asyncio.gather(*(reader.history(ANN, LIST, span) for span in spans))
+    assert [len(history) for history in histories] == [len(span.instants) for span in spans]
+    assert store.most == 8
+
+
+@dataclass
+class Overtaxed(Store):
+    """A store that answers plain questions, unless it is ``down``, and fails with every history."""
+
+    down: bool = False
+
+    async def answer(self, query: TrafficQuery) -> Answer:
+        if self.down:
+            raise BackendUnavailable(self.name, "is down")
+        return await Store.answer(self, query)
+
+
+async def test_histories_that_are_too_much_for_a_source_do_not_keep_it_from_telling_anything_else():
+    store = Overtaxed(error=BackendTimeout("store", "did not answer"))
+    reader = reader_over([store], READER)
+    for each in range(1, 6):
+        with pytest.raises(BackendTimeout):
+            await reader.history(ANN, LIST, Span(NOW - 60 * each, NOW, 30))
+    assert len((await reader.read(ANN, LIST)).rows) == 2
+
+
+async def test_a_source_that_is_cut_off_is_tried_with_a_plain_question_before_a_history():
+    store = Overtaxed(down=True)
+    reader = reader_over([store], READER, keep=0.2)
+    for each in range(3):
+        with pytest.raises(BackendUnavailable, match="is down"):
+            await reader.read(ANN, replace(LIST, parameters=(("window", f"{each + 1}m"),)))
+    with pytest.raises(BackendUnavailable, match="was not asked"):
+        await reader.history(ANN, LIST, SPAN)
+    store.down = False
+    await asyncio.sleep(0.15)
+    assert [len(result.rows) for result in await reader.history(ANN, LIST, SPAN)] == [2] * 5
+    assert [span for _, span in store.calls] == [None, SPAN]

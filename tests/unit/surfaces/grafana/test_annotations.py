@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from metrics_api import timestamp
-from tests.unit.surfaces.grafana.town import NOW, Town, grafana, post, rate
+from metrics_api import ResourceRef, timestamp
+from tests.unit.surfaces.grafana.town import BASE, NOW, Town, grafana, post, rate
 
 
 async def marks(text: str, town: Town | None = None, scope: str = "shop") -> list[dict[str, Any]]:
@@ -55,3 +55,14 @@ async def test_no_request_goes_uncounted_between_the_instants_of_a_long_range():
 async def test_within_its_bounds_nothing_is_marked():
     assert await marks("rps?above=2000") == []
     assert await marks("rps?above=0&below=2000&name=nobody") == []
+
+
+async def test_of_many_marks_the_first_are_told():
+    many = {ResourceRef("Deployment", "shop", f"web-{number}"): 1.0 for number in range(1_001)}
+    body = {"annotation": {"query": "rps?above=0"}, "range": {"from": timestamp(NOW - 60), "to": timestamp(NOW)}}
+    async with (
+        grafana(Town(rates=many)) as session,
+        session.post(f"{BASE}/namespaces/shop/grafana/annotations", json=body) as response,
+    ):
+        assert len(await response.json()) == 1_000
+        assert "these are the first 1000 stretches of time" in response.headers["Warning"]

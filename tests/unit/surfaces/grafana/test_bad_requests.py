@@ -65,6 +65,19 @@ BAD = {
         "edges of trafficsplits are those of one of them",
     ),
     "a graph of splits": (one("node_graph", kind="trafficsplits"), "draw services or workloads"),
+    "names that are too long together": (one(name=["web"] * 33_334), "name is longer than 100000 characters"),
+    "too many patterns": (one(name=[f"web{number}.*" for number in range(21)]), "name has 21 patterns: 20 is the most"),
+    "two halves of a pattern": (one(name=["a(b", "c.*)"]), 'name: "a(b" is not a regular expression'),
+    "a long legend": (one(legend="x" * 1_001), "legend is longer than 1000 characters"),
+    "a long refId": ({"targets": [{"refId": "A" * 101, "target": "rps"}]}, "a refId is longer than 100 characters"),
+    "too many filters": (
+        query({"target": "rps"}, filters=[{"key": "name", "operator": "!=", "value": "web"}] * 51),
+        "there are 51 filters: 50 is the most",
+    ),
+    "too many reads of several queries": (
+        query(*[{"target": "rps", "payload": {"namespace": [f"n{at}-{each}" for each in range(100)]}} for at in range(6)]),
+        "this is 600 reads: 500 is the most that are answered at once",
+    ),
     "too many reads": (one(namespace=[f"n{number}" for number in range(101)]), "more than 100 reads: choose fewer namespaces"),
     "filters that are none": ({**one(), "filters": "web"}, 'filters are a list of {"key": "namespace"'),
     "an unknown filter": (
@@ -99,6 +112,11 @@ async def test_a_wrong_query_is_told_what_to_write(town: TestClient[Any, Any], c
             "annotations",
             {"annotation": {"query": "rps?above=much"}, "range": {"from": "now-1h", "to": "now"}},
             'above is "much": write a number',
+        ),
+        (
+            "annotations",
+            {"annotation": {"query": "rps?above=1", "notes": "x" * 5_000}, "range": {"from": "now-1h", "to": "now"}},
+            "an annotation is described in more than 4096 bytes",
         ),
         (
             "annotations",
