@@ -49,6 +49,21 @@ class _Server(web.Server):
         super().__init__(*args, **kwargs)
         self._bounds = bounds
         self._open = connections
+        self._ending = False
+
+    def pre_shutdown(self) -> None:
+        """Close the connections on which nothing is under way; from now on no other one is taken."""
+        self._ending = True
+        super().pre_shutdown()
+
+    def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
+        """Take a connection; close one whose handshake took until after the others were closed.
+
+        aiohttp would pass over what is sent on it, and wait for it to end as long as for a request that is under way.
+        """
+        super().connection_made(handler, transport)
+        if self._ending:
+            handler.force_close()
 
     def __call__(self) -> RequestHandler:
         connection = Connection(self, self._bounds, loop=self._loop, **self._kwargs)

@@ -306,3 +306,29 @@ async def test_the_last_answer_has_left_before_the_server_ends() -> None:
     assert connection.closed.done()
     assert (await reading).endswith(LARGE)
     writer.close()
+
+
+async def test_a_connection_that_is_made_while_the_server_ends_is_closed_and_keeps_nobody_waiting():
+    """Its TLS handshake may have begun long before. Who has sent a request there would wait as long as requests under way may take."""
+    late: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+
+    async def come_late(_: web.Application) -> None:
+        late.append(await asyncio.open_connection("127.0.0.1", port))
+        late[0][1].write(HELLO)
+        await asyncio.sleep(0.05)
+
+    app = web.Application()
+    app.on_shutdown.append(come_late)
+    runner = Runner(app, access_log=None, shutdown_timeout=20, **SERVER_LIMITS)
+    await runner.setup()
+    server = await asyncio.get_running_loop().create_server(runner.server, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    try:
+        async with asyncio.timeout(5):
+            await runner.cleanup()
+            reader, writer = late[0]
+            with suppress(ConnectionResetError):
+                assert await reader.read() == b""
+            writer.close()
+    finally:
+        server.close()
