@@ -25,10 +25,14 @@ def watched_as(kind: str) -> Watched:
 
 
 class Told:
-    """A store for one kind: ``records`` by name, ``states`` in the order they were told and ``at`` when, ``replaced`` how often."""
+    """A store for one kind: ``records`` by name, ``states`` in the order they were told and ``at`` when, ``replaced`` how often.
+
+    ``holding``: the clock is held as soon as a state is told.
+    """
 
     def __init__(self, clock: ManualClock) -> None:
         self._clock = clock
+        self.holding = False
         self.at: list[float] = []
         self.records: dict[str, Record] = {}
         self.states: list[tuple[str, str]] = []
@@ -61,6 +65,8 @@ class Told:
     def _state(self, state: str, reason: str) -> None:
         self.states.append((state, reason))
         self.at.append(self._clock.monotonic())
+        if self.holding:
+            self._clock.hold()
 
     async def until_named(self, *names: str) -> None:
         """Return once these are all there are."""
