@@ -17,11 +17,11 @@ from apiservice.encoding import encode, indent, yaml_text
 from apiservice.negotiate import Encoding, Transform
 from metrics_api.errors import BadQuery
 from metrics_api.objects import LatencyUnit, TrafficMetrics, list_wire, resource_version
+from metrics_api.provenance import INCOMPLETE
 from metrics_api.resources import API_VERSION, ResourceRef
 from metrics_api.table import EDGE_COLUMNS, RESOURCE_COLUMNS, SPLIT_COLUMNS, SPLIT_EDGE_COLUMNS, Column, cells
 
 __all__ = [
-    "INCOMPLETE",
     "Sheet",
     "Style",
     "bookmark_document",
@@ -32,9 +32,6 @@ __all__ = [
     "represent_list",
     "represent_object",
 ]
-
-INCOMPLETE = "metrics.smi-spec.io/incomplete"
-"""The annotation of rows that a failed source may have left incomplete. A list cannot be annotated, so each of its rows is."""
 
 _ROWS_AT_ONCE = 50
 _INCLUDABLE = ("Metadata", "Object", "None")
@@ -82,7 +79,7 @@ def include_object(query: Mapping[str, str]) -> str:
 
 
 def mark_incomplete(rows: Sequence[TrafficMetrics]) -> tuple[TrafficMetrics, ...]:
-    """The rows, each annotated as possibly incomplete."""
+    """The rows, each annotated as possibly incomplete: a list cannot be annotated."""
     # Most rows share what they are annotated with.
     marked: dict[int, Mapping[str, str]] = {}
     for row in rows:

@@ -15,8 +15,10 @@ from typing import Any
 
 import msgspec
 from aiohttp import web
+from multidict import CIMultiDict
 
-from apiservice.encoding import GZIP_ABOVE
+from apiservice.encoding import GZIP_ABOVE, accepts_gzip
+from apiservice.warning import warning_headers
 
 __all__ = ["PIECE", "Streamed", "abort", "json_parts", "json_response", "send", "send_part"]
 
@@ -45,11 +47,17 @@ class Streamed(web.StreamResponse):
         self.parts = _compressed(parts) if gzip else parts
 
 
-def json_response(document: Any, headers: Mapping[str, str], *, gzip: bool) -> web.StreamResponse:
-    """The response that holds a document as JSON; a large one is encoded while it is sent, and compressed if the client takes ``gzip``.
+def json_response(document: Any, request: web.Request, warnings: Iterable[str] = ()) -> web.StreamResponse:
+    """The response that holds a document as JSON, and ``warnings`` for its reader, to somebody who may say to accept something else.
+
+    A large one is encoded while it is sent, and compressed for a client that can read that.
 
     Whoever encodes keeps all others waiting, in a thread as well: a whole answer may take a second, and a column of it some milliseconds.
     """
+    headers = CIMultiDict({"Content-Type": "application/json", "Vary": "Accept-Encoding"})
+    for text in warning_headers(warnings):
+        headers.add("Warning", text)
+    gzip = accepts_gzip(request.headers)
     parts = json_parts(document)
     begun, size = [], 0
     for part in parts:

@@ -29,6 +29,11 @@ class Health(Enum):
         """0 for the worst."""
         return list(Health).index(self)
 
+    @property
+    def quiet(self) -> bool:
+        """Whether it says nothing for or against a row, because there are no requests, or none that are known."""
+        return self in (Health.IDLE, Health.UNKNOWN)
+
 
 def health_of(row: TrafficMetrics) -> Health:
     """The condition of a row: without requests there is no rate of success, and without numbers nothing is known."""

@@ -98,10 +98,21 @@ class Kubectl:
         """
         if self.everywhere or self.chosen:
             return "" if self.everywhere else self.chosen
-        seen = self._run("config", "view", "--minify", "-o", "jsonpath={..namespace}")
-        if seen.code and "current-context must exist" not in seen.err:
+        return self._viewed("jsonpath={..namespace}").split(" ")[0].strip() or _own_namespace()
+
+    def config(self) -> Mapping[str, Any]:
+        """The part of the kubeconfig that is in use (``kubectl config view --minify``); empty without one. Raises :class:`KubectlError`."""
+        document: Mapping[str, Any] = json.loads(self._viewed("json") or "{}")
+        return document
+
+    def _viewed(self, form: str) -> str:
+        """The part of the kubeconfig that is in use; nothing where no context is."""
+        seen = self._run("config", "view", "--minify", "-o", form)
+        if not seen.code:
+            return seen.out.decode().strip()
+        if "current-context must exist" not in seen.err:
             raise KubectlError(seen.err.strip(), seen.code)
-        return seen.out.decode().split(" ")[0].strip() or _own_namespace()
+        return ""
 
     def get_raw(self, path: str, parameters: Mapping[str, str] | None = None) -> Any:
         """The JSON document at a path of the API server; warnings go to standard error. Raises :class:`KubectlError`."""

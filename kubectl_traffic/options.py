@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from kubectl_traffic.kubectl import Kubectl, read_flags
 from metrics_api.errors import BadQuery
 
-__all__ = ["Line", "read_line"]
+__all__ = ["COLOURS", "Line", "read_line"]
+
+COLOURS = ("auto", "always", "never")
+"""When to colour: on a terminal, always, or never."""
 
 _TRUE, _FALSE = ("1", "t", "true"), ("0", "f", "false")
 
@@ -21,6 +24,16 @@ class Line:
     words: tuple[str, ...] = ()
     values: Mapping[str, str] = field(default_factory=dict)
     on: frozenset[str] = frozenset()
+
+    def one_of(self, option: str, known: Sequence[str], default: str | None = None) -> str:
+        """The value of an option that takes one of a few words, the first of them or ``default`` when it is not given.
+
+        Raises :class:`metrics_api.errors.BadQuery` for another word.
+        """
+        value = self.values.get(option, known[0] if default is None else default)
+        if value not in (*known, default):
+            raise BadQuery(f'--{option} "{value}" is not one of {", ".join(known)}')
+        return value
 
 
 def read_line(command: str, arguments: Sequence[str], valued: Mapping[str, str], switches: Mapping[str, str]) -> Line:

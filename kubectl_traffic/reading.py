@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from kubectl_traffic.kubectl import Kubectl, KubectlError
 from metrics_api.errors import BadQuery
 from metrics_api.objects import TrafficMetrics
+from metrics_api.provenance import INCOMPLETE
 from metrics_api.reading import row_of
-from metrics_api.resources import GROUP
 
 __all__ = ["Reading", "read"]
 
@@ -38,7 +38,7 @@ def read(kubectl: Kubectl, path: str, parameters: Mapping[str, str] | None = Non
         rows += _rows(path, document)
         token = (document.get("metadata") or {}).get("continue")
         if not token:
-            return Reading(tuple(rows), tuple(warnings), any(f"{GROUP}/incomplete" in row.annotations for row in rows))
+            return Reading(tuple(rows), tuple(warnings), any(INCOMPLETE in row.annotations for row in rows))
         asked["continue"] = token
     raise KubectlError(f"{path} does not come to an end after {_MOST_PAGES} pages")
 

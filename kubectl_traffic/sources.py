@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from kubectl_traffic.kubectl import KubectlError
-from kubectl_traffic.options import read_line
+from kubectl_traffic.options import COLOURS, read_line
 from kubectl_traffic.sheet import Cell, Heading, clean, lay_out
 from kubectl_traffic.subject import GROUP_VERSION
 from metrics_api.errors import BadQuery
@@ -33,7 +33,7 @@ _HEALTH = {"ok": "green", "failing": "red", "open": "red", "unknown": "dim"}
 _LEVELS = {"ok": "green", "warning": "yellow", "problem": "red"}
 _WIDE = ("PRODUCT", "DELAY", "PERCENTILES", "SINCE")
 
-CHOICES = {"-o": _OUTPUTS, "--output": _OUTPUTS, "--color": ("auto", "always", "never")}
+CHOICES = {"-o": _OUTPUTS, "--output": _OUTPUTS, "--color": COLOURS}
 """The options that take one of a few words, for completion."""
 
 
@@ -43,10 +43,7 @@ def main(arguments: list[str]) -> int:
         print(USAGE, end="")  # noqa: T201 a command prints
         return 0
     line = read_line("sources", arguments, {"output": "o", "color": ""}, {})
-    output = line.values.get("output", "table")
-    for option, value in line.values.items():
-        if value not in CHOICES[f"--{option}"]:
-            raise BadQuery(f'--{option} "{value}" is not one of {", ".join(CHOICES[f"--{option}"])}')
+    output, coloured = line.one_of("output", _OUTPUTS), line.one_of("color", COLOURS)
     if len(line.words) > 1:
         raise BadQuery(f'name one source, not "{" ".join(line.words)}"')
     from kubectl_traffic.screen import has_colours, terminal_width  # noqa: PLC0415 neither help nor a mistake needs a terminal
@@ -57,7 +54,7 @@ def main(arguments: list[str]) -> int:
         return 0
     try:
         items = document["items"] if document["kind"] == "SourceList" else [document]
-        colour = has_colours(line.values.get("color", "auto"))
+        colour = has_colours(coloured)
         print("\n".join(_text(items, wide=output == "wide", width=terminal_width(), colour=colour)))  # noqa: T201
     except (AttributeError, KeyError, TypeError) as error:
         raise KubectlError(f"the server answered what is no list of sources: {type(error).__name__}: {error}") from error

@@ -10,12 +10,12 @@ _BARS = "▁▂▃▄▅▆▇█"
 _NOTHING = " "
 
 
-def sparkline(values: Sequence[float | None], *, top: float | None = None) -> str:
-    """One character per value, from 0 to ``top``, the largest of them unless it is given. What is unknown is a gap, and 0 the lowest bar.
+def sparkline(values: Sequence[float | None]) -> str:
+    """One character per value, from 0 to the largest of them. What is unknown is a gap, and 0 the lowest bar.
 
     No value may be negative.
     """
-    highest = max((value for value in values if value is not None), default=0) if top is None else top
+    highest = max((value for value in values if value is not None), default=0)
     return "".join(_NOTHING if value is None else _bar(value, highest) for value in values)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kubectl_traffic.kubectl import Kubectl
-from kubectl_traffic.options import Line, read_line
+from kubectl_traffic.options import COLOURS, Line, read_line
 from kubectl_traffic.subject import Subject, read_subject
 from kubectl_traffic.view import SORTABLE, View
 from metrics_api.errors import BadQuery
@@ -49,11 +49,10 @@ _VALUED = {
 }
 _SWITCHES = {"watch": "w", "reverse": "", "edges": "", "to": "", "from": "", "include-idle": "", "no-headers": ""}
 _OUTPUTS = ("table", "wide", "json", "csv")
-_COLOURS = ("auto", "always", "never")
 _TRENDS = tuple(name for name in SORTABLE if name not in ("namespace", "name", "peer", "health"))
 _SHORTEST_INTERVAL = 1.0
 
-CHOICES = {"-o": _OUTPUTS, "--output": _OUTPUTS, "--sort-by": SORTABLE, "--trend": _TRENDS, "--color": _COLOURS}
+CHOICES = {"-o": _OUTPUTS, "--output": _OUTPUTS, "--sort-by": SORTABLE, "--trend": _TRENDS, "--color": COLOURS}
 """The options that take one of a few words, for completion."""
 
 
@@ -94,13 +93,13 @@ def read_top(arguments: Sequence[str]) -> Top:
         subject=subject,
         edges=edges,
         parameters=_parameters(line, subject, edges=edges),
-        output=_one_of(line, "output", _OUTPUTS),
+        output=line.one_of("output", _OUTPUTS),
         interval=_interval(line),
-        trend=_one_of(line, "trend", _TRENDS, "rps"),
-        sort=_one_of(line, "sort-by", SORTABLE, "") if "sort-by" in line.values else "",
+        trend=line.one_of("trend", _TRENDS, "rps"),
+        sort=line.one_of("sort-by", SORTABLE, "") if "sort-by" in line.values else "",
         reverse="reverse" in line.on,
         headers="no-headers" not in line.on,
-        colour=_one_of(line, "color", _COLOURS),
+        colour=line.one_of("color", COLOURS),
     )
 
 
@@ -126,13 +125,6 @@ def _parameters(line: Line, subject: Subject, *, edges: bool) -> dict[str, str]:
         fields += [f"resource.kind={subject.type.kind}"] if subject.type else []
         fields += [] if any("edge." in each for each in fields) else ["edge.resource.name!="]
     return {**asked, "fieldSelector": ",".join(fields)} if fields else asked
-
-
-def _one_of(line: Line, option: str, known: Sequence[str], default: str | None = None) -> str:
-    value = line.values.get(option, known[0] if default is None else default)
-    if value not in (*known, default):
-        raise BadQuery(f'--{option} "{value}" is not one of {", ".join(known)}')
-    return value
 
 
 def _interval(line: Line) -> float | None:

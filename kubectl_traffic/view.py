@@ -92,7 +92,7 @@ class View:
     def cells(self, row: TrafficMetrics, trend: str = "") -> list[Cell]:
         """The cells of a row under those heads."""
         health = health_of(row)
-        shade = "dim" if health in (Health.IDLE, Health.UNKNOWN) else ""
+        shade = "dim" if health.quiet else ""
         out = [Cell(row.namespace, shade)] if self.everywhere else []
         for column, text in zip(self._columns, cells(row, self._columns), strict=True):
             if self.wide or not column.priority:

@@ -50,16 +50,8 @@ RATE = "requests_per_second"
 PERCENTILES = {"p50_response_latency_ms": 50, "p90_response_latency_ms": 90, "p99_response_latency_ms": 99}
 """Which percentile of response latency each of these metrics is."""
 
-METRICS: dict[str, str] = {
-    RATE: "requests received per second, whether they succeed or fail",
-    "failure_ratio": "the share of requests that fail, from 0 to 1; unknown without requests",
-    "success_ratio": "the share of requests that succeed, from 0 to 1; unknown without requests",
-    **{
-        name: f"the time within which {percentile} % of requests are answered, in milliseconds; unknown without requests"
-        for name, percentile in PERCENTILES.items()
-    },
-}
-"""What each metric is, by its name."""
+METRICS = (RATE, "failure_ratio", "success_ratio", *PERCENTILES)
+"""The metrics there are. Ratios are from 0 to 1; all but the rate are unknown without requests."""
 
 
 class Value(NamedTuple):

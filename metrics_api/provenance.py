@@ -17,6 +17,7 @@ __all__ = [
     "CLUSTER",
     "DIALECT",
     "EFFECTIVE_WINDOW",
+    "INCOMPLETE",
     "NO_IDENTITY",
     "SERVER_IDENTITY",
     "SOURCE",
@@ -28,6 +29,7 @@ __all__ = [
 
 SOURCE = f"{GROUP}/source"
 DIALECT = f"{GROUP}/dialect"
+INCOMPLETE = f"{GROUP}/incomplete"
 EFFECTIVE_WINDOW = f"{GROUP}/effective-window"
 STALENESS = f"{GROUP}/staleness"
 CLUSTER = f"{GROUP}/cluster"

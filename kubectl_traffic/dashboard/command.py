@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 import webbrowser
@@ -17,7 +16,6 @@ from kubectl_traffic.dashboard.door import HOST, Door
 from kubectl_traffic.dashboard.proxy import Proxy
 from kubectl_traffic.kubectl import Kubectl, KubectlError
 from kubectl_traffic.options import read_line
-from kubectl_traffic.running import run
 from kubectl_traffic.subject import Subject, read_subject
 from metrics_api.errors import BadQuery
 from metrics_api.window import Window
@@ -109,10 +107,7 @@ def _port(text: str) -> int:
 
 def _session(line: _Line) -> Mapping[str, str]:
     """What the page is told of its beginning: ``context``, ``server``, ``namespace`` (empty for all) and ``place``."""
-    seen = run(["kubectl", *line.kubectl.flags, "config", "view", "--minify", "-o", "json"])
-    if seen.code and "current-context must exist" not in seen.err:
-        raise KubectlError(seen.err.strip(), seen.code)
-    document = json.loads(seen.out) if seen.out.strip() and not seen.code else {}
+    document = line.kubectl.config()
     context, cluster = _first(document, "contexts"), _first(document, "clusters").get("cluster") or {}
     server = next(
         (flag.partition("=")[2] for flag in line.kubectl.flags if flag.startswith("--server=")), cluster.get("server", "")

@@ -13,11 +13,11 @@ from fractions import Fraction
 from typing import NamedTuple, Protocol
 
 from metrics_api.objects import TrafficMetrics
+from metrics_api.provenance import INCOMPLETE
 from metrics_api.resources import GROUP
 
 __all__ = ["Check", "Enough", "Finding", "Observation", "Outcome", "Show", "find"]
 
-INCOMPLETE = f"{GROUP}/incomplete"
 STALE = f"{GROUP}/stale"
 
 

@@ -19,7 +19,7 @@ from kubectl_traffic.gate.demands import (
     at_most_rise,
 )
 from kubectl_traffic.kubectl import Kubectl
-from kubectl_traffic.options import read_line
+from kubectl_traffic.options import COLOURS, read_line
 from kubectl_traffic.subject import Subject, read_subject
 from metrics_api.errors import BadQuery
 from metrics_api.resources import SPLIT_KINDS
@@ -65,14 +65,13 @@ _VALUED = {
     "output": "o",
 }
 _SWITCHES = {"quiet": "q", "help": "h"}
-_COLOURS = ("auto", "always", "never")
 _OUTPUTS = ("json",)
 _COMPARING = ("success-drop", "latency-rise")
 _OFF = "off"
 _ENOUGH, _ENOUGH_TO_COMPARE = Fraction(1), Fraction(100)
 _DROP, _RISE = "0.5", "20%"
 
-CHOICES = {"-o": _OUTPUTS, "--output": _OUTPUTS, "--color": _COLOURS}
+CHOICES = {"-o": _OUTPUTS, "--output": _OUTPUTS, "--color": COLOURS}
 """The options that take one of a few words, for completion."""
 
 _Value = TypeVar("_Value")
@@ -121,9 +120,7 @@ def read_options(arguments: Sequence[str]) -> Options | None:
     output = said.get("output", "")
     if output not in ("", *_OUTPUTS):
         raise BadQuery(f'-o "{output}": a gate tells its verdict in words, or as json')
-    colour = said.get("color", _COLOURS[0])
-    if colour not in _COLOURS:
-        raise BadQuery(f'--color "{colour}" is not one of {", ".join(_COLOURS)}')
+    colour = line.one_of("color", COLOURS)
     comparing = len(subjects) > 1
     checks = tuple(check for subject in range(len(subjects)) for check in _absolute(said, subject)) + _relative(said, comparing)
     if not checks:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from kubectl_traffic.options import Line, read_line
+from kubectl_traffic.options import COLOURS, Line, read_line
 from kubectl_traffic.screen import has_colours, terminal_width
 from kubectl_traffic.sheet import clean
 from kubectl_traffic.subject import Subject, read_subject, type_of_word
@@ -37,11 +37,10 @@ All options of kubectl that choose cluster, user and namespace are good here: -n
 _VALUED = {**dict.fromkeys(("depth", "kind", "window", "color"), ""), "output": "o"}
 _SWITCHES = {"help": "h"}
 _OUTPUTS = ("tree", "json", "dot", "mermaid")
-_COLOURS = ("auto", "always", "never")
 _KINDS = tuple(row.plural for row in RESOURCE_TYPES if row.kind not in (*SPLIT_KINDS, "Node"))
 _MOST_DIGITS = 6
 
-CHOICES = {"-o": _OUTPUTS, "--output": _OUTPUTS, "--kind": _KINDS, "--color": _COLOURS}
+CHOICES = {"-o": _OUTPUTS, "--output": _OUTPUTS, "--kind": _KINDS, "--color": COLOURS}
 """The options that take one of a few words, for completion."""
 
 
@@ -51,7 +50,7 @@ def main(arguments: Sequence[str]) -> int:
     if "help" in line.on or line.words == ("help",):
         print(USAGE, end="")  # noqa: T201 a command prints
         return 0
-    output, colour = _one_of(line, "output", _OUTPUTS), _one_of(line, "color", _COLOURS)
+    output, colour = line.one_of("output", _OUTPUTS), line.one_of("color", COLOURS)
     scene, warnings, incomplete = scene_of(_asked(line))
     for warning in warnings:
         print(f"Warning: {clean(warning)}", file=sys.stderr)  # noqa: T201
@@ -96,10 +95,3 @@ def _asked(line: Line) -> Asked:
         raise BadQuery("edges of nodes are those of one, and go no further: kubectl traffic topology node/NAME")
     window = {"window": str(Window.parse(line.values["window"]))} if "window" in line.values else {}
     return Asked(line.kubectl, subject, depth, window)
-
-
-def _one_of(line: Line, option: str, known: Sequence[str]) -> str:
-    value = line.values.get(option, known[0])
-    if value not in known:
-        raise BadQuery(f'--{option} "{value}" is not one of {", ".join(known)}')
-    return value

@@ -7,7 +7,7 @@ codes to escape characters").
 
 from __future__ import annotations
 
-from kubectl_traffic.health import Health, health_of
+from kubectl_traffic.health import health_of
 from kubectl_traffic.topology.look import COLOURS, figures, label
 from kubectl_traffic.topology.scene import Scene
 from metrics_api.graph import Link, Node
@@ -33,10 +33,8 @@ def dot(scene: Scene) -> str:
         outside = "" if node.resource.kind else ', style="rounded,dashed"'
         lines.append(f'  {number} [label="{_dot(_node(node, scene))}", color="{colour}"{outside}];')
     for link in scene.graph.links:
-        colour = COLOURS[health_of(link.row)][1]
-        lines.append(
-            f'  {numbers[link.client]} -> {numbers[link.server]} [label="{_dot(_link(link))}", color="{colour}"{_dashed(link)}];'
-        )
+        colour, style = COLOURS[health_of(link.row)][1], ", style=dashed" if _dashed(link) else ""
+        lines.append(f'  {numbers[link.client]} -> {numbers[link.server]} [label="{_dot(_link(link))}", color="{colour}"{style}];')
     return "\n".join([*lines, "}"])
 
 
@@ -68,14 +66,14 @@ def _node(node: Node, scene: Scene) -> list[str]:
 def _link(link: Link) -> list[str]:
     """The lines of a link's label: its figures as far as they are known, and its condition in a word."""
     health = health_of(link.row)
-    if health in (Health.IDLE, Health.UNKNOWN):
+    if health.quiet:
         return [health.value]
     told = figures(link.row)
     return [f"{told.success} {told.rps}" + (f" p99 {told.p99}" if told.p99 != ABSENT else ""), health.value]
 
 
-def _dashed(link: Link) -> str:
-    return ", style=dashed" if health_of(link.row) in (Health.IDLE, Health.UNKNOWN) else ""
+def _dashed(link: Link) -> bool:
+    return health_of(link.row).quiet
 
 
 def _dot(lines: list[str]) -> str:

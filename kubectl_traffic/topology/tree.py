@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from kubectl_traffic.health import Health, health_of
+from kubectl_traffic.health import health_of
 from kubectl_traffic.sheet import Cell, Heading, lay_out
 from kubectl_traffic.topology.look import COLOURS, figures, label
 from kubectl_traffic.topology.scene import Scene
@@ -56,14 +56,14 @@ def _cells(line: _Line, scene: Scene, *, calls: bool) -> list[Cell]:
         return [Cell(name), *([Cell("")] * 4)]
     health, told = health_of(row), figures(row)
     shade = COLOURS[health][0]
-    quiet = "dim" if health in (Health.IDLE, Health.UNKNOWN) else ""
+    quiet = "dim" if health.quiet else ""
     return [Cell(name), Cell(told.success, shade), Cell(told.rps, quiet), Cell(told.p99, quiet), Cell(health.value, shade)]
 
 
 def _received(node: Node, scene: Scene, *, calls: bool) -> TrafficMetrics | None:
     """What is told at a root: of what calls others, that it received nothing itself is not worth telling."""
     total = scene.totals.get(node)
-    return None if total is None or (calls and health_of(total) in (Health.IDLE, Health.UNKNOWN)) else total
+    return None if total is None or (calls and health_of(total).quiet) else total
 
 
 def _lines(scene: Scene, called: Mapping[Node, Sequence[Link]]) -> Iterator[_Line]:

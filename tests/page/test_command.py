@@ -16,7 +16,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tests.page.serving import address, dashboard, starting
+from tests.page.serving import COMMAND, address, dashboard, starting
 
 pytestmark = [pytest.mark.real, pytest.mark.usefixtures("kubectl")]
 
@@ -121,6 +121,17 @@ async def test_a_line_that_makes_no_sense(arguments: tuple[str, ...], code: int,
     async with starting(*arguments, "--no-browser") as process:
         told = await ended(process)
     assert (told[0], said in told[2], "Traceback" in told[2]) == (code, True, False), told
+
+
+async def test_without_a_kubectl_it_says_so(tmp_path: Path):
+    process = await asyncio.create_subprocess_exec(
+        *(*COMMAND, "--no-browser"),
+        env={"PATH": str(tmp_path), "HOME": str(tmp_path)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, err = await process.communicate()
+    assert (process.returncode, err.decode()) == (1, "kubectl traffic: there is no kubectl on the PATH\n")
 
 
 async def test_a_port_that_is_taken_is_named():

@@ -60,11 +60,15 @@ class Scraper:
 
 
 @asynccontextmanager
-async def run_scraper(directory: Path, jobs: Sequence[Mapping[str, Any]]) -> AsyncIterator[Scraper]:
-    """A Prometheus with these ``scrape_configs``, which scrapes every second."""
+async def run_scraper(directory: Path, jobs: Sequence[Mapping[str, Any]], rules: Sequence[Path] = ()) -> AsyncIterator[Scraper]:
+    """A Prometheus with these ``scrape_configs`` and files of rules, which scrapes every second, and evaluates as often."""
     (port,) = free_ports(1)
     file = directory / "prometheus.yml"
-    document = {"global": {"scrape_interval": "1s", "scrape_timeout": "1s"}, "scrape_configs": list(jobs)}
+    document = {
+        "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
+        "rule_files": [str(path) for path in rules],
+        "scrape_configs": list(jobs),
+    }
     file.write_text(yaml.safe_dump(document), encoding="utf-8")
     arguments = [
         command("prometheus"),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from apiservice.surfaces.grafana.choice import parse_choice
-from apiservice.surfaces.grafana.filters import Filter, names_required, parse_filters, passes
+from apiservice.surfaces.grafana.filters import Filter, names_required, parse_filters, words_of
 from apiservice.surfaces.grafana.nodegraph import MOST_NODES, draw
 from apiservice.surfaces.grafana.times import MOST_INSTANTS, TimeRange, parse_range, parse_time, span_of
 from metrics_api import Direction, Edge, ResourceRef, Side, TrafficMetrics, Window, timestamp
@@ -17,6 +18,10 @@ from metrics_api.graph import graph
 
 NOW = 1_795_300_000
 NAME = st.text(st.sampled_from("abz09.-"), min_size=1, max_size=12)
+
+
+def passes(filters: Iterable[Filter], row: TrafficMetrics) -> bool:
+    return all(each.passes(words_of(row), row) for each in filters)
 
 
 @given(

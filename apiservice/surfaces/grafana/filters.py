@@ -7,6 +7,7 @@ nothing, and its row is left out.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,7 +22,7 @@ from metrics_api.golden import golden
 from metrics_api.objects import TrafficMetrics
 from metrics_api.resources import EVERYTHING, type_of_kind, type_of_plural
 
-__all__ = ["MOST_FILTERS", "NUMBERS", "WORDS", "Filter", "full_name", "names_required", "parse_filters", "passes", "words_of"]
+__all__ = ["MOST_FILTERS", "NUMBERS", "WORDS", "Filter", "full_name", "names_required", "parse_filters", "words_of"]
 
 WORDS = ("namespace", "kind", "name", "peer", "peer_kind", "peer_namespace", "direction", "cluster")
 """What rows are told apart by, and panels label their series with."""
@@ -35,12 +36,12 @@ NUMBERS = tuple(metric.name for metric in METRICS)
 
 _NUMBERS = {metric.name: metric.value for metric in METRICS}
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
-    "=": lambda value, with_: value == with_,
-    "!=": lambda value, with_: value != with_,
-    "<": lambda value, with_: value < with_,
-    ">": lambda value, with_: value > with_,
-    "<=": lambda value, with_: value <= with_,
-    ">=": lambda value, with_: value >= with_,
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    ">": operator.gt,
+    "<=": operator.le,
+    ">=": operator.ge,
 }
 
 
@@ -150,15 +151,6 @@ def parse_filters(given: Any) -> tuple[Filter, ...]:
         made.check()
         filters.append(made)
     return tuple(filters)
-
-
-def passes(filters: Iterable[Filter], row: TrafficMetrics) -> bool:
-    """Whether a row passes all filters."""
-    filters = tuple(filters)
-    if not filters:
-        return True
-    words = words_of(row)
-    return all(each.passes(words, row) for each in filters)
 
 
 def names_required(filters: Iterable[Filter], key: str, chosen: Choice) -> frozenset[str] | None:

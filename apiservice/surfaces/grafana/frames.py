@@ -12,8 +12,6 @@ from typing import Any
 
 __all__ = ["Field", "Frame", "old_series", "old_table", "wire"]
 
-_OLD_TYPES = {"time": "time", "number": "number", "string": "string"}
-
 
 @dataclass(frozen=True, slots=True)
 class Field:
@@ -75,6 +73,6 @@ def old_table(frame: Frame) -> dict[str, Any]:
     return {
         "type": "table",
         "refId": frame.ref_id,
-        "columns": [{"text": each.name, "type": _OLD_TYPES[each.type]} for each in frame.fields],
+        "columns": [{"text": each.name, "type": each.type} for each in frame.fields],
         "rows": [list(row) for row in zip(*(each.values for each in frame.fields), strict=True)],
     }

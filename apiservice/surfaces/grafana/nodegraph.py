@@ -152,8 +152,7 @@ def _node(node: Node, row: TrafficMetrics | None) -> dict[str, Any]:
         "id": node.id,
         "title": resource.name,
         "subTitle": " ".join(part for part in (resource.kind.lower(), resource.namespace, node.cluster) if part),
-        "mainStat": _shown(row, "RPS"),
-        "secondaryStat": _health(row),
+        **_stats(row),
         "arc__success": success or 0.0,
         "arc__failure": failure or 0.0,
         "arc__none": 1.0 if success is None else 0.0,
@@ -171,8 +170,7 @@ def _edge(link: Link, most: float) -> dict[str, Any]:
         "id": f"{link.client.id}->{link.server.id}",
         "source": link.client.id,
         "target": link.server.id,
-        "mainStat": _shown(link.row, "RPS"),
-        "secondaryStat": _health(link.row),
+        **_stats(link.row),
         "thickness": round(1 + (_THICKEST - 1) * share, 1),
         "detail__side": link.row.edge.side.value,
         **_details(numbers),
@@ -189,17 +187,12 @@ def _details(numbers: Golden) -> dict[str, float | None]:
     }
 
 
-def _shown(row: TrafficMetrics | None, column: str) -> str:
-    """A number as kubectl shows it."""
-    if row is None:
-        return ABSENT
+def _stats(row: TrafficMetrics | None) -> dict[str, str]:
+    """The two figures inside a node and beside an edge, as kubectl shows them."""
     names = [each.name for each in RESOURCE_COLUMNS]
-    return cells(row, RESOURCE_COLUMNS)[names.index(column)]
-
-
-def _health(row: TrafficMetrics | None) -> str:
-    shown = [_shown(row, column) for column in ("Success", "P99")]
-    return " ".join(text for text in shown if text != ABSENT) or ABSENT
+    shown = dict(zip(names, cells(row, RESOURCE_COLUMNS), strict=True)) if row is not None else dict.fromkeys(names, ABSENT)
+    health = " ".join(text for text in (shown["Success"], shown["P99"]) if text != ABSENT)
+    return {"mainStat": shown["RPS"], "secondaryStat": health or ABSENT}
 
 
 def _columns(fields: Sequence[GraphField], rows: Sequence[Mapping[str, Any]]) -> list[Field]:

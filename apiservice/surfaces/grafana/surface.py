@@ -13,12 +13,9 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 from aiohttp import web
-from multidict import CIMultiDict
 
-from apiservice.encoding import accepts_gzip
 from apiservice.envelope import USER
 from apiservice.identity import User
-from apiservice.negotiate import Encoding
 from apiservice.requestinfo import RequestInfo
 from apiservice.sending import json_response
 from apiservice.status import StatusError, method_not_allowed, unknown_path
@@ -33,7 +30,6 @@ from apiservice.surfaces.grafana.times import TimeRange, parse_time
 from apiservice.surfaces.grafana.variables import Variables, metric_list, search_list, tag_keys
 from apiservice.surfaces.grafana.wanted import parse_text, parse_wanted
 from apiservice.surfaces.reading import Reader
-from apiservice.warning import warning_headers
 from metrics_api.resources import GROUP, VERSION
 from metrics_api.together import aside
 from metrics_api.window import Window
@@ -162,7 +158,4 @@ def _require(info: RequestInfo, *, allowed: bool, methods: Iterable[str]) -> Non
 def _response(request: web.Request, told: Told) -> web.StreamResponse:
     """The document as JSON, which is what all of them read, whatever they say they accept."""
     document, warnings = told
-    headers = CIMultiDict({"Content-Type": Encoding.JSON.value, "Vary": "Accept-Encoding"})
-    for text in warning_headers(warnings):
-        headers.add("Warning", text)
-    return json_response(document, headers, gzip=accepts_gzip(request.headers))
+    return json_response(document, request, warnings)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from metrics_api.errors import BadQuery
-from metrics_api.instant import parse_instant, timestamp
+from metrics_api.instant import read_time, timestamp
 from metrics_api.span import Span
 from metrics_api.window import LONGEST, Window
 
@@ -80,11 +80,12 @@ def parse_time(given: Any, now: float, what: str) -> float:
         sign, amount = relative.groups()
         distance = parse_seconds(amount) if amount else 0
         return _in_bounds(now - distance if sign == "-" else now + distance, text, what)
-    try:
-        return parse_instant(text, _LATEST) + _fraction(text)
-    except BadQuery as error:
+    written = read_time(text)
+    if written is None or not 0 <= written[0] <= _LATEST:
         known = "write it as 2026-11-21T22:25:55Z, in milliseconds as $__from has it, or as now-1h"
-        raise BadQuery(f'{what} "{text[:40]}" is not a time: {known}') from error
+        raise BadQuery(f'{what} "{text[:40]}" is not a time: {known}')
+    whole, fraction = written
+    return whole + float(f"0.{fraction[:9]}")
 
 
 def parse_range(given: Any, raw: Any, now: float) -> TimeRange | None:
@@ -122,9 +123,3 @@ def _in_bounds(seconds: float, text: str, what: str) -> float:
     if not 0 <= seconds <= _LATEST:
         raise BadQuery(f'{what} "{text[:40]}" is not a time between 1970 and 9999')
     return seconds
-
-
-def _fraction(text: str) -> float:
-    """The part of a second that an RFC 3339 time names."""
-    match = re.search(r"\.(\d{1,9})", text)
-    return float(f"0.{match[1]}") if match else 0.0

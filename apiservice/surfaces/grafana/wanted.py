@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from apiservice.surfaces.grafana.choice import ALL, Choice, parse_choice
-from apiservice.surfaces.grafana.filters import Filter, passes, words_of
+from apiservice.surfaces.grafana.filters import Filter, words_of
 from apiservice.surfaces.grafana.metrics import Form, Target
 from apiservice.surfaces.grafana.times import parse_window
 from metrics_api.errors import BadQuery
@@ -84,11 +84,11 @@ class Wanted:
 
     def has(self, row: TrafficMetrics) -> bool:
         """Whether a row that was read is one of those that are wanted."""
-        return self.chooses(row) and passes(self.filters, row)
-
-    def chooses(self, row: TrafficMetrics) -> bool:
-        """Whether the query itself wants a row, whatever the filters of the dashboard say."""
         words = words_of(row)
+        return self._chooses(row, words) and all(each.passes(words, row) for each in self.filters)
+
+    def _chooses(self, row: TrafficMetrics, words: Mapping[str, str]) -> bool:
+        """Whether the query itself wants a row, whatever the filters of the dashboard say."""
         chosen = self.namespaces.has(words["namespace"]) or not words["namespace"]
         chosen = chosen and self.names.has(words["name"]) and self.clusters.has(words["cluster"])
         if not chosen or not self.directions:

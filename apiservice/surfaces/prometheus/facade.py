@@ -15,7 +15,6 @@ from typing import Any, ClassVar
 import msgspec
 from aiohttp import web
 
-from apiservice.encoding import accepts_gzip
 from apiservice.requestinfo import RequestInfo
 from apiservice.sending import json_response
 from apiservice.surfaces.prometheus import browsing, querying, scraping
@@ -121,8 +120,7 @@ def _answered(answer: Answer, request: web.Request) -> web.StreamResponse:
     document: dict[str, Any] = {"status": "success", "data": answer.data}
     if answer.warnings:
         document["warnings"] = list(dict.fromkeys(filter(None, answer.warnings)))
-    headers = {"Content-Type": "application/json", "Vary": "Accept-Encoding"}
-    return json_response(document, headers, gzip=accepts_gzip(request.headers))
+    return json_response(document, request)
 
 
 def _failed(failure: Failure, *, plain: bool) -> web.Response:

@@ -8,21 +8,16 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 
 from apiservice.surfaces.prometheus.failures import parameter
+from metrics_api.instant import read_time
 from metrics_api.span import MOST_INSTANTS, Span
 
 __all__ = ["Moments", "parse_length", "parse_moment", "parse_range", "written"]
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-# A space before the offset is a "+" that was put into a URL as it is.
-_TIME = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]+))?(?:[Zz]|([+\- ])([01][0-9]|2[0-3]):([0-5][0-9]))"
-)
 _LENGTH = re.compile(r"(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?", re.ASCII)
 _UNITS = (31_536_000_000, 604_800_000, 86_400_000, 3_600_000, 60_000, 1_000, 1)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LARGEST = 2**53
 _QUOTED = 40
 
@@ -63,16 +58,9 @@ def parse_moment(name: str, text: str) -> int:
         seconds = float(text)
         if abs(seconds) * 1000 < _LARGEST:
             return math.floor(round(seconds * 1000, 3))
-    elif (match := _TIME.fullmatch(text)) is not None:
-        date, time, fraction, sign, hours, minutes = match.groups()
-        try:
-            local = datetime.fromisoformat(f"{date}T{time}+00:00")
-        except ValueError:
-            pass
-        else:
-            offset = timedelta(hours=int(hours), minutes=int(minutes)) if sign else timedelta()
-            since = local - _EPOCH - (-offset if sign == "-" else offset)
-            return since // timedelta(milliseconds=1) + int((fraction or "0").ljust(3, "0")[:3])
+    elif (read := read_time(text)) is not None:
+        since, fraction = read
+        return since * 1000 + int(fraction.ljust(3, "0")[:3])
     raise parameter(name, f'cannot parse "{text[:_QUOTED]}" to a valid timestamp')
 
 

@@ -42,6 +42,11 @@ class Balancer:
             probing.cancel()
             listener.close()
 
+    @property
+    def ready(self) -> list[Server]:
+        """Those that were ready when they were last asked."""
+        return self._ready
+
     async def until_ready(self, count: int) -> None:
         """Waits until so many replicas are ready."""
         async with asyncio.timeout(30):

@@ -74,6 +74,16 @@ async def test_an_instant_nobody_was_told_is_not_asked_about() -> None:
     assert source.asked == []
 
 
+async def test_the_instants_of_a_history_are_not_kept() -> None:
+    """Whoever asked for it keeps it whole; here its many instants would drive out what many ask."""
+    source = Source()
+    answers = Answers(source, 5, Clock())
+    question = Asked("q", 990, Span(900, 1000, 10))
+    await answers.answer(question)
+    await answers.answer(question)
+    assert source.asked == [(question, 990)] * 2
+
+
 async def test_a_failure_is_not_kept() -> None:
     source = Source()
     source.failure = BackendUnavailable("mesh", "cannot be reached")

@@ -10,8 +10,9 @@ import yaml
 
 from apiservice.encoding import accepts_gzip
 from apiservice.negotiate import Encoding, Transform
-from apiservice.representation import INCOMPLETE, Style, include_object, mark_incomplete, represent_list, represent_object
+from apiservice.representation import Style, include_object, mark_incomplete, represent_list, represent_object
 from metrics_api import BadQuery, Direction, Edge, LatencyUnit, ResourceRef, Side, TrafficMetrics, Window, list_wire
+from metrics_api.provenance import INCOMPLETE
 
 SHOP = ResourceRef("Deployment", "shop", "")
 WEB = ResourceRef("Deployment", "shop", "web")

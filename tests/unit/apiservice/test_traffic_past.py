@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from urllib.parse import parse_qsl
 
 import pytest
@@ -14,7 +15,7 @@ from apiservice.question import parse_question
 from apiservice.requestinfo import parse_request
 from apiservice.result import Result
 from apiservice.traffic import TrafficService
-from metrics_api import ANY_WORKLOAD, BackendForgot, BackendUnavailable, NotFound, ResourceRef, TrafficQuery, Window
+from metrics_api import ANY_WORKLOAD, BackendForgot, BackendUnavailable, NotFound, ResourceRef, Span, TrafficQuery, Window
 from tests.unit.apiservice.test_traffic import API, ROOT, WEB, Cluster, Source, edge, total
 
 NOW = 1_795_300_003.7
@@ -84,6 +85,18 @@ async def test_an_object_of_today_without_edges_then_has_an_empty_list_of_them()
 async def test_an_empty_list_says_that_it_may_be_too_long_ago():
     result = await answer([Source()], CLUSTER, "deployments")
     assert (result.rows, result.warnings) == ((), (NOTHING,))
+
+
+async def test_a_history_says_at_its_end_alone_that_it_may_be_too_long_ago():
+    """Each of its instants would say it of itself."""
+    request = parse_request("GET", f"{ROOT}/deployments", {})
+    span = Span(INSTANT - 60, INSTANT, 30)
+    service = TrafficService(Fanout.of((Source(),)), CLUSTER)
+    told = []
+    for instant in span.instants:
+        question = replace(parse_question(request, {}, Window(30), clock=lambda: NOW), instant=instant, span=span)
+        told.append((await service.answer(question, instant)).warnings)
+    assert told == [(), (), (NOTHING,)]
 
 
 async def test_absence_is_not_claimed_while_a_source_that_may_know_is_down():

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import pytest
 
-from kubectl_traffic.gate.check import INCOMPLETE, STALE, Check, Enough, Observation, Outcome, find
+from kubectl_traffic.gate.check import STALE, Check, Enough, Observation, Outcome, find
 from kubectl_traffic.gate.demands import (
     at_least_rate,
     at_least_success,
@@ -19,6 +19,7 @@ from kubectl_traffic.gate.demands import (
 from kubectl_traffic.gate.report import Report
 from kubectl_traffic.gate.verdict import decide, requests_seen, tallies
 from metrics_api import Edge, ResourceRef, TrafficMetrics, Window
+from metrics_api.provenance import INCOMPLETE
 
 HELD, BROKEN, NO_DATA = Outcome.HELD, Outcome.BROKEN, Outcome.NO_DATA
 WINDOW = Window(30)

@@ -27,10 +27,6 @@ def test_bars_are_as_high_as_values_and_gaps_are_unknown(values: Sequence[float 
     assert sparkline(values) == line
 
 
-def test_a_scale_may_be_given():
-    assert sparkline([0.5, 1, 2], top=1) == "▅██"
-
-
 def test_a_trend_has_a_bar_for_every_instant():
     trends = Trends(measure("rps"))
     for passed, success in enumerate([0, 300, 600]):

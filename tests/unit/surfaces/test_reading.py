@@ -118,6 +118,14 @@ async def test_a_read_is_what_the_api_answers():
     assert [(row.name, row.success, row.instant) for row in result.rows] == [("api", 1_000_000, NOW), ("web", 1_000_000, NOW)]
 
 
+async def test_a_path_that_leads_nowhere_is_404_whoever_asks():
+    rights: set[tuple[str, str, str]] = set()
+    for asked in (Asked("unicorns", "shop"), Asked("nodes", "shop"), Asked("edges", "shop", "web")):
+        with pytest.raises(StatusError, match="could not find the requested resource") as caught:
+            await reader_over([Store()], rights).read(ANN, asked)
+        assert caught.value.code == 404
+
+
 @pytest.mark.parametrize(
     ("asked", "granted"),
     [
