@@ -9,13 +9,14 @@ import datetime as dt
 import ipaddress
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
@@ -23,15 +24,34 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from metrics_api.errors import BadConfiguration
 
-__all__ = ["ServingPair", "ensure_serving_pair", "service_names"]
+__all__ = [
+    "SKEW",
+    "ServingPair",
+    "Signed",
+    "certificate_pem",
+    "covers",
+    "ensure_serving_pair",
+    "extension_of",
+    "is_readable",
+    "is_signed_by",
+    "key_pem",
+    "lasts",
+    "make_authority",
+    "make_leaf",
+    "matching",
+    "service_names",
+]
 
 _AUTHORITY_LIFE = dt.timedelta(days=3650)
 _LEAF_LIFE = dt.timedelta(days=365)
 _RENEWAL = dt.timedelta(days=30)
-_SKEW = dt.timedelta(minutes=5)
+SKEW = dt.timedelta(minutes=5)
 """Certificates begin that much in the past, for clients whose clock is behind."""
 
 Signed = tuple[x509.Certificate, ec.EllipticCurvePrivateKey]
+"""A certificate and the private key that belongs to it."""
+
+_Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +87,13 @@ def ensure_serving_pair(directory: Path, names: Sequence[str], now: dt.datetime)
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         authority = _read(pair.authority, authority_key)
-        if authority is None or not _lasts(authority[0], now):
-            authority = _make_authority(now)
+        if authority is None or not lasts(authority[0], now, _RENEWAL):
+            authority = make_authority(now)
             _write(authority, pair.authority, authority_key)
         leaf = _read(pair.certificate, pair.key)
-        if leaf is None or not _lasts(leaf[0], now) or not _covers(leaf[0], names) or not _is_signed_by(leaf[0], authority[0]):
-            _write(_make_leaf(authority, names, now), pair.certificate, pair.key)
+        kept = leaf is not None and lasts(leaf[0], now, _RENEWAL) and covers(leaf[0], names) and is_signed_by(leaf[0], authority[0])
+        if not kept:
+            _write(make_leaf(authority, names, now, _LEAF_LIFE), pair.certificate, pair.key)
     except OSError as error:
         raise BadConfiguration(
             [
@@ -85,36 +106,72 @@ def ensure_serving_pair(directory: Path, names: Sequence[str], now: dt.datetime)
 def _read(certificate: Path, key: Path) -> Signed | None:
     """What the two files hold; None when they are absent, broken, or do not belong together."""
     try:
-        loaded = x509.load_pem_x509_certificate(certificate.read_bytes())
-        private = load_pem_private_key(key.read_bytes(), None)
-    except (FileNotFoundError, ValueError, TypeError):
+        return matching(filter(is_readable, [x509.load_pem_x509_certificate(certificate.read_bytes())]), key.read_bytes())
+    except (FileNotFoundError, ValueError, x509.InvalidVersion):
         return None
-    if not isinstance(private, ec.EllipticCurvePrivateKey) or private.public_key() != loaded.public_key():
-        return None
-    return loaded, private
 
 
-def _lasts(certificate: x509.Certificate, now: dt.datetime) -> bool:
-    return certificate.not_valid_before_utc <= now and now + _RENEWAL <= certificate.not_valid_after_utc
-
-
-def _covers(leaf: x509.Certificate, names: Sequence[str]) -> bool:
+def is_readable(certificate: x509.Certificate) -> bool:
+    """Whether a certificate says properly whose it is and how long it is good: that is parsed only when it is asked for."""
     try:
-        covered = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
+        certificate.subject.rfc4514_string()
+        certificate.issuer.rfc4514_string()
+        ordered = certificate.not_valid_before_utc <= certificate.not_valid_after_utc
+    except (ValueError, TypeError):
         return False
-    return set(_general_names(names)) <= set(covered)
+    return ordered
 
 
-def _is_signed_by(leaf: x509.Certificate, authority: x509.Certificate) -> bool:
+def matching(certificates: Iterable[x509.Certificate], key: bytes) -> Signed | None:
+    """The first certificate that belongs to a private key (PEM), and that key; None when there is none, or the key is broken."""
+    try:
+        private = load_pem_private_key(key, None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return None
+    if not isinstance(private, ec.EllipticCurvePrivateKey):
+        return None
+    public = private.public_key()
+    return next(((each, private) for each in certificates if _public_key(each) == public), None)
+
+
+def _public_key(certificate: x509.Certificate) -> object:
+    """None for a key of a kind that is not known here."""
+    try:
+        return certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return None
+
+
+def lasts(certificate: x509.Certificate, now: dt.datetime, margin: dt.timedelta) -> bool:
+    """Whether a certificate is valid, and will be for as long as ``margin``."""
+    return certificate.not_valid_before_utc <= now and now + margin <= certificate.not_valid_after_utc
+
+
+def covers(leaf: x509.Certificate, names: Sequence[str]) -> bool:
+    """Whether a certificate is for all of these host names and IP addresses."""
+    covered = extension_of(leaf, x509.SubjectAlternativeName)
+    return covered is not None and set(_general_names(names)) <= set(covered)
+
+
+def extension_of(certificate: x509.Certificate, kind: type[_Extension]) -> _Extension | None:
+    """An extension of a certificate; None when it is not there, or when the extensions cannot be read."""
+    try:
+        return certificate.extensions.get_extension_for_class(kind).value
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError):
+        return None
+
+
+def is_signed_by(leaf: x509.Certificate, authority: x509.Certificate) -> bool:
+    """Whether an authority has signed a certificate itself."""
     try:
         leaf.verify_directly_issued_by(authority)
-    except (InvalidSignature, ValueError, TypeError):
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
         return False
     return True
 
 
-def _make_authority(now: dt.datetime) -> Signed:
+def make_authority(now: dt.datetime) -> Signed:
+    """A new authority, good for ten years; it signs leaves alone."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = _name(f"trafficmetrics-ca@{int(now.timestamp())}")
     certificate = (
@@ -126,10 +183,11 @@ def _make_authority(now: dt.datetime) -> Signed:
     return certificate, key
 
 
-def _make_leaf(authority: Signed, names: Sequence[str], now: dt.datetime) -> Signed:
+def make_leaf(authority: Signed, names: Sequence[str], now: dt.datetime, life: dt.timedelta) -> Signed:
+    """A certificate of that authority for these host names and IP addresses, good for ``life`` or until the authority's own end."""
     issuer, issuer_key = authority
     key = ec.generate_private_key(ec.SECP256R1())
-    life = min(_LEAF_LIFE, issuer.not_valid_after_utc - now)
+    life = min(life, issuer.not_valid_after_utc - now)
     certificate = (
         _builder(_name("trafficmetrics"), issuer.subject, key.public_key(), now, life)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
@@ -151,7 +209,7 @@ def _builder(
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _SKEW)
+        .not_valid_before(now - SKEW)
         .not_valid_after(now + life)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
     )
@@ -189,8 +247,18 @@ def _each_general_name(names: Sequence[str]) -> Iterator[x509.GeneralName]:
 
 def _write(signed: Signed, certificate: Path, key: Path) -> None:
     """Each file in one step: a reader sees the old or the new one, and one who gets an old and a new file reads again."""
-    _replace(key, signed[1].private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    _replace(certificate, signed[0].public_bytes(Encoding.PEM))
+    _replace(key, key_pem(signed))
+    _replace(certificate, certificate_pem(signed[0]))
+
+
+def certificate_pem(certificate: x509.Certificate) -> bytes:
+    """A certificate as PEM."""
+    return certificate.public_bytes(Encoding.PEM)
+
+
+def key_pem(signed: Signed) -> bytes:
+    """The private key as PEM, not encrypted."""
+    return signed[1].private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 def _replace(file: Path, content: bytes) -> None:

@@ -23,7 +23,7 @@ from apiservice.settings import KubernetesSettings
 from apiservice.standalone import AllowAll, Everyone
 from apiservice.telemetry import Telemetry
 
-__all__ = ["Cluster", "cluster_of"]
+__all__ = ["Cluster", "cluster_of", "overrides_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +40,24 @@ class Cluster:
     ready_pods: Callable[[str], Collection[str]] = lambda _: ()
 
 
-@asynccontextmanager
-async def cluster_of(settings: KubernetesSettings, workload_kind: str, telemetry: Telemetry) -> AsyncIterator[Cluster]:
-    """The cluster that is configured, connected for as long as the context lasts; ``workload_kind`` is for when there is none."""
-    if not settings.enabled:
-        yield Cluster(Everyone(), AllowAll(), StandaloneObjects(workload_kind))
-        return
-    overrides = TrustOverrides(
+def overrides_of(settings: KubernetesSettings) -> TrustOverrides:
+    """What is configured instead of what the cluster says of whom it trusts."""
+    return TrustOverrides(
         client_ca_file=settings.client_ca_file,
         requestheader_client_ca_file=settings.requestheader_client_ca_file,
         requestheader_allowed_names=settings.requestheader_allowed_names or (),
         skip_lookup=settings.authentication_skip_lookup,
         tolerate_lookup_failure=settings.authentication_tolerate_lookup_failure,
     )
+
+
+@asynccontextmanager
+async def cluster_of(settings: KubernetesSettings, workload_kind: str, telemetry: Telemetry) -> AsyncIterator[Cluster]:
+    """The cluster that is configured, connected for as long as the context lasts; ``workload_kind`` is for when there is none."""
+    if not settings.enabled:
+        yield Cluster(Everyone(), AllowAll(), StandaloneObjects(workload_kind))
+        return
+    overrides = overrides_of(settings)
     # Reviews and objects have connections of their own: a slow list must not hold up who may ask.
     async with (
         # What Kubernetes promises of a list of a whole cluster (kubernetes/community, sig-scalability/slos).

@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 from aiohttp import web
 from multidict import MultiMapping
 
-__all__ = ["PING", "Check", "Health", "Observe"]
+__all__ = ["PING", "Check", "Checks", "Health", "Observe"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -38,6 +38,10 @@ class Check:
 PING = Check("ping", lambda: None)
 
 
+Checks = Iterable[Check] | Callable[[], Iterable[Check]]
+"""Checks that stay, or whoever tells which there are now."""
+
+
 class Observe(Protocol):
     """Whoever is told what came of a check, both named as in ``/readyz/ping``."""
 
@@ -56,26 +60,27 @@ class Health:
     def __init__(
         self,
         *,
-        livez: Iterable[Check] = (PING,),
-        readyz: Iterable[Check] = (PING,),
-        healthz: Iterable[Check] = (PING,),
+        livez: Checks = (PING,),
+        readyz: Checks = (PING,),
+        healthz: Checks = (PING,),
         observe: Observe | None = None,
     ) -> None:
-        self._checks = {"livez": tuple(livez), "readyz": tuple(readyz), "healthz": tuple(healthz)}
+        self._checks = {"livez": _lister(livez), "readyz": _lister(readyz), "healthz": _lister(healthz)}
         self._observe = observe
 
     @property
     def paths(self) -> Collection[str]:
         """The paths answered."""
-        below = [f"/{name}/{check.name}" for name, checks in self._checks.items() for check in checks]
+        below = [f"/{name}/{check.name}" for name, listed in self._checks.items() for check in listed()]
         return [*(f"/{name}" for name in self._checks), *below]
 
     def respond(self, path: str, query: Mapping[str, str], headers: MultiMapping[str]) -> web.Response | None:  # noqa: ARG002
         """The state at a path; None when it is not one of these. ``query`` may hold ``exclude`` several times."""
         name, _, check_name = path.removeprefix("/").partition("/")
-        checks = self._checks.get(name)
-        if checks is None:
+        listed = self._checks.get(name)
+        if listed is None:
             return None
+        checks = tuple(listed())
         if not check_name:
             return self._whole(name, checks, query)
         check = next((check for check in checks if check.name == check_name), None)
@@ -111,6 +116,13 @@ class Health:
         if not check.required:
             return _Outcome(f"[~]{check.name} failed: not required", "")
         return _Outcome(f"[-]{check.name} failed: reason withheld", f"{check.name}: {reason}")
+
+
+def _lister(checks: Checks) -> Callable[[], Iterable[Check]]:
+    if callable(checks):
+        return checks
+    fixed = tuple(checks)
+    return lambda: fixed
 
 
 def _run(check: Check) -> str | None:

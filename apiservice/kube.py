@@ -84,9 +84,17 @@ class _Call(NamedTuple):
     params: Mapping[str, str]
     accept: str
     body: Mapping[str, Any] | None = None
+    content_type: str = "application/json"
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
+
+
+class _Answer(NamedTuple):
+    """What a call was answered, and when, in the words of the header ``Date``."""
+
+    content: bytes
+    date: str
 
 
 @dataclass(slots=True)
@@ -128,21 +136,52 @@ class KubeClient:
         finally:
             await client._session.api.close()
 
+    @property
+    def host(self) -> str:
+        """The URL of kube-apiserver."""
+        return str(self._session.api.configuration.host)
+
+    @property
+    def verifies(self) -> bool:
+        """Whether it is made sure that it is this cluster's kube-apiserver: a kubeconfig may say otherwise."""
+        return bool(self._session.api.configuration.verify_ssl)
+
+    @property
+    def identified(self) -> bool:
+        """Whether there are credentials: a plugin that fails leaves none, and is otherwise only logged."""
+        return bool(self._session.api.configuration.api_key or self._session.api.configuration.cert_file)
+
     async def get_json(
         self, path: str, params: Mapping[str, str] | None = None, *, accept: str = "application/json"
     ) -> dict[str, Any]:
         """GET a document. ``path`` is percent-encoded, ``params`` are not. Raises :class:`KubeError`."""
         call = _Call("GET", path, params or {}, accept)
-        return _document(call, await self._call(call))
+        return _document(call, (await self._call(call)).content)
+
+    async def get_dated(self, path: str) -> tuple[dict[str, Any], str]:
+        """GET a document, and the moment it was sent as the answer's ``Date`` has it, "" without one. Raises :class:`KubeError`."""
+        call = _Call("GET", path, {}, "application/json")
+        answer = await self._call(call)
+        return _document(call, answer.content), answer.date
 
     async def get_bytes(self, path: str, params: Mapping[str, str], *, accept: str) -> bytes:
         """GET a document as it is sent, for whoever decodes only a part of it. Raises :class:`KubeError`."""
-        return await self._call(_Call("GET", path, params, accept))
+        return (await self._call(_Call("GET", path, params, accept))).content
 
     async def post_json(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """POST a document and return the answer. Raises :class:`KubeError`."""
-        call = _Call("POST", path, {}, "application/json", body)
-        return _document(call, await self._call(call))
+        return await self._sent_json(_Call("POST", path, {}, "application/json", body))
+
+    async def put_json(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """PUT a document in the place of another and return the answer. Raises :class:`KubeError`."""
+        return await self._sent_json(_Call("PUT", path, {}, "application/json", body))
+
+    async def patch_json(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Merge ``body`` into a document (RFC 7396) and return the whole of it. Raises :class:`KubeError`."""
+        return await self._sent_json(_Call("PATCH", path, {}, "application/json", body, "application/merge-patch+json"))
+
+    async def _sent_json(self, call: _Call) -> dict[str, Any]:
+        return _document(call, (await self._call(call)).content)
 
     async def watch(self, path: str, params: Mapping[str, str], lifetime: float) -> AsyncGenerator[Event, None]:
         """The changes of a collection as they happen.
@@ -187,7 +226,7 @@ class KubeClient:
                 answer = await stack.enter_async_context(self._watched(session, call, patience))
             yield await stack.enter_async_context(aclosing(self._events(session, call, answer, silence)))
 
-    async def _call(self, call: _Call) -> bytes:
+    async def _call(self, call: _Call) -> _Answer:
         session = self._session
         try:
             return await self._exchange(session, call)
@@ -196,13 +235,13 @@ class KubeClient:
                 raise
         return await self._exchange(self._session, call)
 
-    async def _exchange(self, session: _Session, call: _Call) -> bytes:
+    async def _exchange(self, session: _Session, call: _Call) -> _Answer:
         async with self._using(session):
             with _kube_errors(call, session, self._call_timeout):
                 answer = await _sent(session, call, aiohttp.ClientTimeout(total=self._call_timeout))
                 content: bytes = await answer.read()
             _raise_for(call, answer, content)
-            return content
+            return _Answer(content, answer.headers.get("Date", ""))
 
     @asynccontextmanager
     async def _watched(self, session: _Session, call: _Call, patience: aiohttp.ClientTimeout) -> AsyncIterator[Any]:
@@ -258,12 +297,12 @@ class KubeClient:
 
 
 async def _load(kubeconfig: str, now: float) -> _Session:
-    client = await asyncio.to_thread(importlib.import_module, "kubernetes.aio.client")
-    config = await asyncio.to_thread(importlib.import_module, "kubernetes.aio.config")
+    client, config = [await asyncio.to_thread(importlib.import_module, f"kubernetes.aio.{part}") for part in ("client", "config")]
     configuration = client.Configuration()
     configuration.connection_pool_maxsize = _CONNECTIONS
     # Python 3.13 would refuse cluster authorities that lack extensions RFC 5280 asks for; Kubernetes' own clients do not.
     configuration.disable_strict_ssl_verification = True
+    where = f"kubeconfig {kubeconfig}" if kubeconfig else "no kubeconfig is configured, and the service account of this pod"
     try:
         if kubeconfig:
             await config.load_kube_config(kubeconfig, client_configuration=configuration, persist_config=False)
@@ -271,8 +310,10 @@ async def _load(kubeconfig: str, now: float) -> _Session:
             config.load_incluster_config(client_configuration=configuration)
         api = client.ApiClient(configuration)
     except (config.ConfigException, OSError, ValueError, TypeError, yaml.YAMLError) as error:
-        where = f"kubeconfig {kubeconfig}" if kubeconfig else "no kubeconfig is configured, and the service account of this pod"
-        raise BadConfiguration([f"{where} cannot be used: {error}"]) from error
+        told = "it is no kubeconfig" if isinstance(error, TypeError) else error
+        raise BadConfiguration([f"{where} cannot be used: {told}"]) from error
+    if not configuration.host.startswith(("https://", "http://")):
+        raise BadConfiguration([f'{where} cannot be used: server "{configuration.host}" is not an address: https://HOST:PORT'])
     api.user_agent = "trafficmetrics"
     return _Session(api, now, config.ConfigException)
 
@@ -283,7 +324,7 @@ async def _sent(session: _Session, call: _Call, patience: aiohttp.ClientTimeout)
         call.method,
         call.path,
         query_params=list(call.params.items()),
-        header_params={"Accept": call.accept},
+        header_params={"Accept": call.accept, **({} if call.body is None else {"Content-Type": call.content_type})},
         body=call.body,
         auth_settings=["BearerToken"],
     )
@@ -301,10 +342,8 @@ def _kube_errors(call: _Call, session: _Session, timeout: float) -> Iterator[Non
     except TimeoutError as error:
         raise KubeError(0, f"{call}: kube-apiserver at {host} did not answer within {timeout:g} s") from error
     except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError) as error:
-        raise KubeError(
-            0,
-            f"{call}: the TLS connection to kube-apiserver at {host} failed; check the certificate authority in the kubeconfig: {error}",
-        ) from error
+        told = f"the TLS connection to kube-apiserver at {host} failed; check the certificate authority in the kubeconfig: {error}"
+        raise KubeError(0, f"{call}: {told}") from error
     except (aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError) as error:
         raise KubeError(0, f"{call}: kube-apiserver at {host} broke the connection", reset=True) from error
     except (aiohttp.ClientError, OSError, ssl.SSLError, ValueError) as error:
@@ -338,8 +377,7 @@ async def _lines(call: _Call, content: aiohttp.StreamReader) -> AsyncGenerator[b
     async for chunk in content.iter_any():
         unfinished += chunk
         if b"\n" in chunk:
-            *lines, rest = unfinished.split(b"\n")
-            unfinished = rest
+            *lines, unfinished = unfinished.split(b"\n")
             for line in lines:
                 yield bytes(line)
         elif len(unfinished) > _LARGEST_EVENT:

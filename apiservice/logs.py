@@ -65,11 +65,11 @@ def about(audit_id: str) -> Iterator[None]:
 def writing_log(stream: TextIO, form: LogFormat, level: int) -> Iterator[None]:
     """Write the log meanwhile: lines of this project from ``level`` on, warnings and errors of the libraries.
 
-    Libraries tell no more at any verbosity: what they would tell holds headers, and so tokens.
+    Libraries tell no more at any verbosity: what they would tell holds headers, and so tokens; and less where ``level`` is higher.
     """
     handler = _Writer(stream, JsonFormatter(_context.get) if form is LogFormat.JSON else TextFormatter(_context.get))
     root = logging.getLogger()
-    levels = {root: logging.WARNING} | {logging.getLogger(name): level for name in _PACKAGES}
+    levels = {root: max(level, logging.WARNING)} | {logging.getLogger(name): level for name in _PACKAGES}
     before = {logger: logger.level for logger in levels}
     root.addHandler(handler)
     for logger, wanted in levels.items():

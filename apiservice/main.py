@@ -292,7 +292,7 @@ async def serving(
             # Replicas that serve with one certificate take each other's continue tokens.
             pager=Pager(secret=tls.secret) if tls else None,
             peers=peers,
-            sources=Sources(Examinations(sources, settings.metrics.window), federation, federation.home),
+            sources=Sources(Examinations(sources, settings.metrics.window), federation),
             surfaces=partial(surfaces_of, settings, cluster.ready_pods),
         )
         app.on_response_prepare.append(lifecycle.say_goodbye)

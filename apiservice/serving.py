@@ -129,6 +129,10 @@ class ServingTLS:
         """A key all replicas have that serve with the same private key, and nobody else; of the pair in use now."""
         return self._made_of.secret
 
+    def expires(self) -> float:
+        """When the certificate that is served now ends, in Unix time."""
+        return self._made_of.leaf.not_valid_after_utc.timestamp()
+
     def unusable(self) -> str | None:
         """The readiness check: why no client can accept the certificate that is served now, or None."""
         leaf, now = self._made_of.leaf, self._clock.now()

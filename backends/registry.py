@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
 from backends.terms import KEYS, read_terms
 from metrics_api import Backend, Source
 from metrics_api.document import Node
 
-__all__ = ["TYPES", "configured"]
+__all__ = ["TYPES", "configured", "dialect_files"]
 
 Maker = Callable[[Node, str], Backend | None]
 
@@ -111,7 +116,42 @@ def configured(entries: Iterable[Node]) -> list[Source]:
         names.add(name)
         kind = common["type"].choice(TYPES, "")
         if kind:
+            # Before anything is read: a dialect file that changes meanwhile then is another one at the next look.
+            written = _written(node)
             backend = TYPES[kind](replace(node, read_before=KEYS), name)
             if backend is not None:
-                sources.append(Source(backend, terms, kind))
+                sources.append(Source(backend, terms, kind, written))
     return sources
+
+
+def dialect_files(entries: Iterable[Node]) -> list[Path]:
+    """The files of dialects that entries of the ``backends`` list name, there or not: what is in them is configuration, too."""
+    return sorted({file for node in entries if (file := _dialect_file(node)) is not None})
+
+
+def _dialect_file(node: Node) -> Path | None:
+    from backends.dialects.load import dialect_file  # noqa: PLC0415 loaded when configured
+
+    named = node.value.get("dialect") if isinstance(node.value, dict) else None
+    return dialect_file(named.value) if named is not None and isinstance(named.value, str) else None
+
+
+def _written(node: Node) -> str:
+    """What stands for all that is written of a source: its entry but for its terms, and the file of its dialect."""
+    told = hashlib.sha256(json.dumps(_plain(replace(node, value=_without_terms(node))), sort_keys=True).encode())
+    file = _dialect_file(node)
+    if file is not None:
+        # One that was gone in between is known by what is left of it.
+        with suppress(OSError):
+            told.update(file.read_bytes())
+    return told.hexdigest()
+
+
+def _without_terms(node: Node) -> dict[str, Node]:
+    return {key: value for key, value in node.mapping().items() if key not in KEYS}
+
+
+def _plain(node: Node) -> Any:
+    if isinstance(node.value, dict):
+        return {key: _plain(value) for key, value in node.value.items()}
+    return [_plain(each) for each in node.value] if isinstance(node.value, list) else node.value

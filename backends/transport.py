@@ -12,13 +12,16 @@ from typing import Protocol
 
 from metrics_api import BackendError, BackendRefused
 from metrics_api.document import Node
+from metrics_api.forms import BOOLEAN, FILE, SECRET, TEXT
+from metrics_api.keys import Form, key, keys_of, names_of, read_keys
 
 __all__ = ["KEYS", "Credentials", "Signer", "TlsSettings", "read_credentials", "read_tls"]
 
-KEYS = ("headers", "headerFiles", "bearerTokenFile", "basicAuth", "tls")
-"""The keys of a source that are read here."""
-
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HEADERS: Form[Mapping[str, str]] = Form(
+    "a mapping", {"type": "object", "additionalProperties": {"type": "string"}}, lambda node, _: _headers(node), dict
+)
+_HEADER_FILES: Form[Mapping[str, str]] = Form("a mapping to files", _HEADERS.schema, lambda node, _: _header_files(node), dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,20 +31,35 @@ class TlsSettings:
     ``skip_verify`` turns verification off.
     """
 
-    ca_file: str = ""
-    cert_file: str = ""
-    key_file: str = ""
-    skip_verify: bool = False
+    ca_file: str = field(
+        default="", metadata=key("PEM file of the authorities that are trusted", FILE, otherwise="those of the system")
+    )
+    cert_file: str = field(default="", metadata=key("PEM file of the certificate we show, where one is asked for", FILE))
+    key_file: str = field(default="", metadata=key("PEM file of its key, where `certFile` does not hold it, too", FILE))
+    skip_verify: bool = field(
+        default=False,
+        metadata=key("`true`: believe whoever answers", BOOLEAN, "insecureSkipVerify"),
+    )
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files there are."""
+        return tuple(filter(None, (self.ca_file, self.cert_file, self.key_file)))
 
     def context(self) -> ssl.SSLContext:
-        """A client context; verification is on unless it was switched off."""
+        """A client context; verification is on unless it was switched off. Raises OSError for files it cannot be made of."""
         context = ssl.create_default_context(cafile=self.ca_file or None)
         if self.cert_file:
-            context.load_cert_chain(self.cert_file, self.key_file or None)
+            context.load_cert_chain(self.cert_file, self.key_file or None, password=_no_password)
         if self.skip_verify:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         return context
+
+
+def _no_password() -> str:
+    """The answer to OpenSSL, which would ask at the terminal for the password of an encrypted key."""
+    raise ssl.SSLError("the key is encrypted, and there is nobody to ask for its password: give one that is not")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +67,20 @@ class Credentials:
     """Who we are to a source. Files are read for each request, because tokens are rotated in place."""
 
     source: str = ""
-    fixed: Mapping[str, str] = field(default_factory=dict, repr=False)
-    header_files: Mapping[str, str] = field(default_factory=dict)
-    bearer_token_file: str = ""
-    username: str = ""
-    password_file: str = ""
+    fixed: Mapping[str, str] = field(
+        default_factory=dict,
+        repr=False,
+        metadata=key("sent with every question: `{X-Scope-OrgID: team-a}`", _HEADERS, "headers"),
+    )
+    header_files: Mapping[str, str] = field(
+        default_factory=dict, metadata=key("the same, with values read from files", _HEADER_FILES)
+    )
+    bearer_token_file: str = field(default="", metadata=key("file of a bearer token", SECRET))
+    username: str = field(
+        default="",
+        metadata=key("name of a user, instead of a bearer token", TEXT, "basicAuth.username", required=True),
+    )
+    password_file: str = field(default="", metadata=key("file of the user's password", SECRET, "basicAuth.passwordFile"))
 
     @property
     def in_files(self) -> bool:
@@ -76,9 +103,16 @@ class Credentials:
             secret = Path(path).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             raise BackendRefused(self.source, f'the credentials in "{path}" cannot be read') from error
+        if not secret:
+            # Somebody may be let in without, as somebody else.
+            raise BackendRefused(self.source, f'the credentials in "{path}" are empty')
         if any(ord(character) < 32 for character in secret):
             raise BackendRefused(self.source, f'the credentials in "{path}" are not one line of text')
         return secret
+
+
+KEYS = (*names_of(keys_of(Credentials)), "tls")
+"""The keys of a source that are read here."""
 
 
 class Signer(Protocol):
@@ -105,35 +139,21 @@ class Signer(Protocol):
 
 def read_credentials(node: Node, entries: Mapping[str, Node], name: str) -> Credentials:
     """Credentials from the ``entries`` of a source called ``name``; mistakes go to the problems of ``node`` and its entries."""
-    basic = entries["basicAuth"].mapping(("username", "passwordFile"), required=("username",)) if "basicAuth" in entries else {}
-    if "bearerTokenFile" in entries and basic:
+    if "bearerTokenFile" in entries and "basicAuth" in entries:
         node.problem('give "bearerTokenFile" or "basicAuth", not both')
-    return Credentials(
-        source=name,
-        fixed=_headers(entries["headers"]) if "headers" in entries else {},
-        header_files=_headers(entries["headerFiles"]) if "headerFiles" in entries else {},
-        bearer_token_file=entries["bearerTokenFile"].text() if "bearerTokenFile" in entries else "",
-        username=basic["username"].text() if "username" in basic else "",
-        password_file=basic["passwordFile"].text() if "passwordFile" in basic else "",
-    )
+    told = read_keys(Credentials, entries)
+    if told.get("username") == "":
+        entries["basicAuth"].problem('"username" is empty: nothing would be sent')
+    return Credentials(source=name, **told)
 
 
 def read_tls(entries: Mapping[str, Node]) -> TlsSettings:
     """TLS settings from the ``entries`` of a source; files that do not exist are problems."""
-    tls = entries["tls"].mapping(("caFile", "certFile", "keyFile", "insecureSkipVerify")) if "tls" in entries else {}
+    tls = entries["tls"].mapping(names_of(keys_of(TlsSettings))) if "tls" in entries else {}
     if "keyFile" in tls and "certFile" not in tls:
         tls["keyFile"].problem('"certFile" is missing beside it')
-    for key in ("caFile", "certFile", "keyFile"):
-        if key in tls and not Path(tls[key].text()).is_file():
-            tls[key].problem(f'there is no file "{tls[key].text()}"')
-    files = {key: tls[key].text() if key in tls else "" for key in ("caFile", "certFile", "keyFile")}
-    made = TlsSettings(
-        ca_file=files["caFile"],
-        cert_file=files["certFile"],
-        key_file=files["keyFile"],
-        skip_verify=tls["insecureSkipVerify"].boolean(default=False) if "insecureSkipVerify" in tls else False,
-    )
-    if all(Path(file).is_file() for file in files.values() if file):
+    made = TlsSettings(**read_keys(TlsSettings, tls))
+    if all(Path(file).is_file() for file in made.files):
         try:
             made.context()
         except OSError as error:
@@ -150,4 +170,12 @@ def _headers(node: Node) -> dict[str, str]:
             node.problem(f'"{name}" is not a header name')
         if any(ord(character) < 32 for character in value):
             node.problem(f'the value of header "{name}" holds control characters')
+    return headers
+
+
+def _header_files(node: Node) -> dict[str, str]:
+    headers = _headers(node)
+    for name, file in headers.items():
+        if not Path(file).is_file():
+            node.mapping()[name].remark(f'there is no file "{file}" here; without it nothing is asked')
     return headers

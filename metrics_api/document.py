@@ -26,9 +26,14 @@ _WHOLE = re.compile(r"-?[0-9]{1,18}")
 
 @dataclass(slots=True)
 class Problems:
-    """The mistakes found so far."""
+    """The mistakes found so far.
+
+    ``remarks`` are no mistakes, but worth a look. Of a document for another machine, ``elsewhere``, files that are not here are no mistake.
+    """
 
     found: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    elsewhere: bool = False
 
     def add(self, place: str, message: str) -> None:
         """Note one mistake."""
@@ -64,6 +69,17 @@ class Node:
     def problem(self, message: str) -> None:
         """Report a mistake at this place."""
         self.problems.add(self.place, message)
+
+    def remark(self, message: str) -> None:
+        """Say what is worth a look at this place."""
+        self.problems.remarks.append(f"{self.place}: {message}")
+
+    def absent(self, path: str) -> None:
+        """Report that a file that is named here is not there."""
+        if self.problems.elsewhere:
+            self.remark(f'there is no file "{path}" here')
+        else:
+            self.problem(f'there is no file "{path}"')
 
     def mapping(self, known: Iterable[str] | None = None, required: Iterable[str] = ()) -> dict[str, Node]:
         """The entries of a mapping; reports keys that are not ``known`` (None allows any) and ``required`` ones that are missing."""

@@ -10,6 +10,8 @@ from functools import cached_property
 from typing import Protocol, runtime_checkable
 
 from metrics_api.backend import Backend
+from metrics_api.forms import fraction, member, parsed, shape
+from metrics_api.keys import key
 from metrics_api.resources import CALLED_HOST, JOINED_SERVICE, ResourceRef
 
 __all__ = ["Declares", "Merge", "Offer", "Source", "Terms", "parse_cluster"]
@@ -41,10 +43,33 @@ class Terms:
     one of them. A question that takes longer than ``hedge_after`` seconds is asked a second time; 0 is never.
     """
 
-    cluster: str = ""
-    namespaces: tuple[str, ...] = ()
-    merge: Merge = Merge.FIRST
-    hedge_after: float = 0.0
+    cluster: str = field(
+        default="",
+        metadata=key("the cluster it tells of", parsed(parse_cluster, "a name"), "covers.cluster", otherwise="this one"),
+    )
+    namespaces: tuple[str, ...] = field(
+        default=(),
+        metadata=key(
+            'the namespaces the source is asked about, by name or by pattern: `[shop, "team-*"]`',
+            shape("a list", {"type": "array", "items": {"type": "string"}, "minItems": 1}),
+            "covers.namespaces",
+            otherwise="all",
+        ),
+    )
+    merge: Merge = field(
+        default=Merge.FIRST,
+        metadata=key(
+            "`sum`: this source and the others of its cluster that say so see different requests, and their rows are added up",
+            member(Merge),
+        ),
+    )
+    hedge_after: float = field(
+        default=0.0,
+        metadata=key(
+            "a question that takes longer than this is asked a second time, and the first answer counts; `0s` is never",
+            fraction("0s", "60s", never="never"),
+        ),
+    )
 
     @property
     def everywhere(self) -> bool:
@@ -95,11 +120,15 @@ class Declares(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A configured source: who answers, on which terms, and the ``type`` it has in the configuration."""
+    """A configured source: who answers, on which terms, and the ``type`` it has in the configuration.
+
+    ``written`` stands for all that was written of ``backend``: two that have the same are the same, and one will do. Empty is unknown.
+    """
 
     backend: Backend
     terms: Terms = field(default_factory=Terms)
     type: str = ""
+    written: str = ""
 
     @property
     def name(self) -> str:

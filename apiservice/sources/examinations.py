@@ -70,7 +70,23 @@ class Examinations:
         self._timer = timer
         self._kept: dict[str, _Kept] = {}
         self._running: dict[str, _Running] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
         self._closed = False
+
+    def follow(self, sources: Sequence[Source]) -> None:
+        """Examine these from now on; what was found of others, and of those that have changed, is forgotten."""
+        staying = {source.name for source in sources if source in self.sources}
+        for name in [name for name in self._kept if name not in staying]:
+            del self._kept[name]
+        for name in [name for name in self._running if name not in staying]:
+            task = self._running.pop(name).task
+            task.cancel()
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
+        self.sources = tuple(sources)
+
+    def forget(self, name: str) -> None:
+        """Nothing is left to be forgotten: see :meth:`follow`."""
 
     async def look(self, sources: Sequence[Source]) -> dict[str, Examination]:
         """What is known of some of the sources, by their names: what is kept, or what comes out within :data:`PATIENCE`."""
@@ -89,7 +105,7 @@ class Examinations:
     async def close(self) -> None:
         """End the examinations that are under way; there will be no more of them."""
         self._closed = True
-        tasks = [running.task for running in self._running.values()]
+        tasks = [*(running.task for running in self._running.values()), *self._leaving]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -104,7 +120,10 @@ class Examinations:
             diagnosis = await examine_one(source, self._window)
             self._kept[source.name] = _Kept(diagnosis, self._clock(), self._timer() + _longest(source, diagnosis))
         finally:
-            del self._running[source.name]
+            # One that was told to end has left its place to another by now.
+            running = self._running.get(source.name)
+            if running is not None and running.task is asyncio.current_task():
+                del self._running[source.name]
 
 
 def _longest(source: Source, diagnosis: Diagnosis) -> float:

@@ -30,6 +30,11 @@ class SourceHealth:
 class Outcomes(Protocol):
     """Whoever asks the sources, and remembers what became of it."""
 
+    @property
+    def home(self) -> str:
+        """The name of the cluster of the server, empty if it has none."""
+        ...
+
     def health(self, source: str) -> SourceHealth:
         """How the source of that name has been. Does no I/O."""
         ...

@@ -38,12 +38,11 @@ def is_about_sources(info: RequestInfo) -> bool:
 
 
 class Sources:
-    """Answers for the sources of ``examinations``. ``home`` is the name of the cluster of the server, empty if it has none."""
+    """Answers for the sources of ``examinations``; ``outcomes`` tell how these have been when they were asked."""
 
-    def __init__(self, examinations: Examinations, outcomes: Outcomes, home: str = "") -> None:
+    def __init__(self, examinations: Examinations, outcomes: Outcomes) -> None:
         self._examinations = examinations
         self._outcomes = outcomes
-        self._home = home
 
     async def close(self) -> None:
         """End what is under way."""
@@ -62,7 +61,10 @@ class Sources:
         wanted = [source for source in self._examinations.sources if source.name == name]
         if not wanted:
             raise NotFound(SOURCES, name)
-        return (await self._documents(wanted))[0]
+        documents = await self._documents(wanted)
+        if not documents:
+            raise NotFound(SOURCES, name)
+        return documents[0]
 
     async def _list(self, query: Mapping[str, str]) -> Mapping[str, Any]:
         parse_list_options(query)
@@ -77,7 +79,13 @@ class Sources:
     async def _documents(self, wanted: Sequence[Source]) -> list[Mapping[str, Any]]:
         found = await self._examinations.look(wanted)
         told = self._together(found)
-        return [source_document(source, self._outcomes.health(source.name), told[source.name], self._home) for source in wanted]
+        # Meanwhile the configuration may have changed: of a source that is gone nothing is known any more.
+        staying = {source.name for source in self._examinations.sources}
+        return [
+            source_document(source, self._outcomes.health(source.name), told[source.name], self._outcomes.home)
+            for source in wanted
+            if source.name in staying
+        ]
 
     def _together(self, found: Mapping[str, Examination]) -> dict[str, Examination]:
         """The examinations with what shows when all are seen together, as far as they are there."""
@@ -88,7 +96,7 @@ class Sources:
             for source in self._examinations.sources
             if (diagnosis := known[source.name].diagnosis) is not None
         ]
-        seen = {each.source.name: each.diagnosis for each in seen_together(examined, self._home)}
+        seen = {each.source.name: each.diagnosis for each in seen_together(examined, self._outcomes.home)}
         return {name: Examination(seen.get(name), examination.ended, examination.running) for name, examination in known.items()}
 
 

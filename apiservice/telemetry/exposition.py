@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from aiohttp import web
 from multidict import MultiMapping
@@ -16,11 +16,14 @@ from prometheus_client.process_collector import ProcessCollector
 from apiservice.about import version_document
 from apiservice.encoding import accepts_gzip, compress
 from apiservice.telemetry.callers import CallerMetrics
+from apiservice.telemetry.certificate import CertificateMetrics
 from apiservice.telemetry.delegation import AccessReviewMetrics, TokenReviewMetrics
 from apiservice.telemetry.inventory import InventoryMetrics
+from apiservice.telemetry.reloads import ReloadMetrics
 from apiservice.telemetry.requests import RequestMetrics
 from apiservice.telemetry.sources import SharingMetrics, SourceMetrics
 from apiservice.telemetry.spending import SpendingMetrics
+from metrics_api import Source
 
 __all__ = ["Telemetry"]
 
@@ -44,7 +47,7 @@ class Telemetry(RequestMetrics):
     """What the server counts, and ``/metrics`` to read it. ``version`` is that of the software; ``sources`` are the names configured.
 
     Requests are counted by the object itself; ``callers``, ``token_reviews``, ``access_reviews``, ``sources``, ``spending``,
-    ``sharing`` and ``inventory`` count the rest. ``clock`` is Unix time.
+    ``sharing``, ``inventory``, ``reloads`` and ``certificate`` count the rest. ``clock`` is Unix time.
     """
 
     def __init__(self, version: str, sources: Iterable[str] = (), clock: Callable[[], float] = time.time) -> None:
@@ -58,6 +61,8 @@ class Telemetry(RequestMetrics):
         self.spending = SpendingMetrics(self.registry)
         self.sharing = SharingMetrics(self.registry)
         self.inventory = InventoryMetrics(self.registry)
+        self.reloads = ReloadMetrics(self.registry, clock)
+        self.certificate = CertificateMetrics(self.registry)
         # As in Kubernetes, results of health checks have a page of their own, too: small enough to be read every second.
         self._levels = CollectorRegistry()
         self._health = Gauge(
@@ -100,6 +105,17 @@ class Telemetry(RequestMetrics):
             body = compress(body)
             sent["Content-Encoding"] = "gzip"
         return web.Response(body=body, headers=sent)
+
+    def follow(self, sources: Sequence[Source]) -> None:
+        """Tell of the sources that are in force now."""
+        self.sources.expect([source.name for source in sources])
+        self.spending.follow([source.backend for source in sources])
+
+    def forget(self, name: str) -> None:
+        """Tell nothing more of a source that is not in force any more."""
+        self.sources.forget(name)
+        for metric in (self._health, self._healths):
+            metric.remove_by_labels({"name": f"source-{name}"})
 
     def checked(self, endpoint: str, check: str, *, passed: bool) -> None:
         """Count the result of one health check, both named as in ``/readyz/ping``."""

@@ -70,15 +70,30 @@ class SourceMetrics(Observer):
         )
 
     def expect(self, sources: Iterable[str]) -> None:
-        """Begin the counts of sources at zero, so that their first question is seen as an increase."""
+        """Begin the counts of sources at zero, so that their first question is seen as an increase; their circuits are closed."""
         for source in sources:
             self._requests.labels(source, _OK)
             self._durations.labels(source)
             self._rows.labels(source)
-            self._circuits.labels(source)
+            self._circuits.labels(source).set(0)
             self._hedges.labels(source)
             for reason in _SKIPPED:
                 self._skipped.labels(source, reason)
+
+    def forget(self, source: str) -> None:
+        """Tell nothing more of a source that is not configured any more."""
+        counted = (
+            self._requests,
+            self._durations,
+            self._rows,
+            self._up,
+            self._last_success,
+            self._circuits,
+            self._skipped,
+            self._hedges,
+        )
+        for metric in counted:
+            metric.remove_by_labels({"source": source})
 
     def asked(self, source: str, outcome: str, seconds: float, rows: int) -> None:
         """See :class:`apiservice.federation.observer.Observer`. A question that was given up does not say whether a source is well."""

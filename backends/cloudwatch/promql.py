@@ -8,18 +8,20 @@ told the name of each metric and cannot be asked which dialects it keeps, and hi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from backends.cloudwatch.settings import CloudWatchSettings, read_settings
 from backends.cloudwatch.signing import CloudWatchSigner
 from backends.dialects import Dialect
-from backends.dialects.configured import read_configured
+from backends.dialects.configured import DIALECT as NAMED
+from backends.dialects.configured import OVERRIDES, read_configured
 from backends.dialects.keeping import Keeping
 from backends.dialects.overrides import Overrides, override
 from backends.transport import Signer
-from metrics_api import parse_duration
 from metrics_api.document import Node
+from metrics_api.forms import MAPPING, seconds
+from metrics_api.keys import key, read_keys
 
 __all__ = ["DIALECT", "PromqlSettings", "read_promql"]
 
@@ -37,10 +39,16 @@ class PromqlSettings:
     """
 
     common: CloudWatchSettings
-    dialect: Dialect
-    overrides: Overrides
-    params: Mapping[str, str]
-    scrape_interval: int = 0
+    dialect: Dialect = field(
+        metadata=key("a built-in [dialect](dialects.md), or the path of a file", NAMED, otherwise=f"`{DIALECT}`")
+    )
+    overrides: Overrides = field(
+        metadata=key("what is to differ from the dialect, [see below](#overrides)", OVERRIDES, otherwise="nothing")
+    )
+    params: Mapping[str, str] = field(default_factory=dict, metadata=key("parameters for every query", MAPPING))
+    scrape_interval: int = field(
+        default=0, metadata=key("how often series get a sample", seconds("1s", "1h"), otherwise="measured")
+    )
 
     @property
     def signer(self) -> Callable[[], Signer]:
@@ -54,17 +62,9 @@ def read_promql(node: Node, name: str) -> PromqlSettings | None:
     entries = node.mapping()
     why = "CloudWatch must be told the name of every metric it is asked for: name a dialect, or leave it out"
     configured = read_configured(entries, auto=False, default=DIALECT, otherwise=why)
-    params = entries["params"].text_mapping() if "params" in entries else {}
-    interval = entries["scrapeInterval"].read(_whole_seconds, 0) if "scrapeInterval" in entries else 0
+    told = read_keys(PromqlSettings, entries)
     if configured is not None and configured.overrides.keeping.native is False:
         entries["overrides"].problem('"histograms: classic" cannot be: CloudWatch keeps histograms whole')
     if common is None or configured is None or configured.dialect is None:
         return None
-    return PromqlSettings(common, override(configured.dialect, _NATIVE), configured.overrides, params, interval)
-
-
-def _whole_seconds(text: str) -> int:
-    seconds = parse_duration(text)
-    if seconds.denominator != 1 or not 1 <= seconds <= 3600:
-        raise ValueError(f'"{text}" must be in whole seconds, from 1s to 1h')
-    return int(seconds)
+    return PromqlSettings(common, override(configured.dialect, _NATIVE), configured.overrides, **told)

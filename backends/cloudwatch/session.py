@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
 from types import TracebackType
@@ -20,9 +21,31 @@ from botocore.utils import parse_timestamp
 from backends.cloudwatch.credentials import ATTEMPTS, renew, sign_in
 from backends.cloudwatch.failures import Asked, explained, is_throttle
 from backends.cloudwatch.settings import CloudWatchSettings
+from backends.rotation import Rotating
+from backends.transport import TlsSettings
 from metrics_api import BackendUnavailable
 
 __all__ = ["Aws"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Clients:
+    """The clients that were made of the same certificates, by service."""
+
+    stack: AsyncExitStack
+    by_service: dict[str, Any] = field(default_factory=dict)
+
+
+def _clients(tls: TlsSettings) -> Callable[[], AbstractAsyncContextManager[_Clients]]:
+    @asynccontextmanager
+    async def make() -> AsyncIterator[_Clients]:
+        if tls.files:
+            # The SDK says of wrong ones only that the connection failed, and of the file alone that there is none.
+            await asyncio.to_thread(tls.context)
+        async with AsyncExitStack() as stack:
+            yield _Clients(stack)
+
+    return make
 
 
 class Aws:
@@ -36,10 +59,9 @@ class Aws:
         self._attempts = attempts
         self._session: AioSession | None = None
         self._version = ""
-        self._clients: dict[str, Any] = {}
+        self._clients = Rotating(settings.name, settings.tls.files, _clients(settings.tls))
         self._making = asyncio.Lock()
         self._slots = asyncio.Semaphore(settings.concurrency)
-        self._stack = AsyncExitStack()
         self._calls: Counter[str] = Counter()
         self._throttled = 0
 
@@ -68,8 +90,7 @@ class Aws:
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         async with self._making:
             self._session = None
-            self._clients.clear()
-            await self._stack.aclose()
+            await self._clients.close()
 
     async def call(self, service: str, operation: str, **parameters: Any) -> Mapping[str, Any]:
         """What a service answers: ``call("cloudwatch", "list_metrics", Namespace="AWS/ECS")``.
@@ -85,21 +106,22 @@ class Aws:
                     raise BackendUnavailable(settings.name, "is closed")
                 # Before the call that would do it, so that it is known what failed.
                 await renew(self._session, settings.name)
-                client = await self._client(service)
-                answer: Mapping[str, Any] = await getattr(client, operation)(**parameters)
-                return answer
+                async with self._clients.using() as clients:
+                    client = await self._client(clients, service)
+                    answer: Mapping[str, Any] = await getattr(client, operation)(**parameters)
+                    return answer
 
-    async def _client(self, service: str) -> Any:
+    async def _client(self, clients: _Clients, service: str) -> Any:
         async with self._making:
             if self._session is None:
                 raise BackendUnavailable(self._settings.name, "is closed")
-            if service not in self._clients:
-                client = await self._stack.enter_async_context(self._made(self._session, service))
+            if service not in clients.by_service:
+                client = await clients.stack.enter_async_context(self._made(self._session, service))
                 client.meta.events.register("before-send", self._sent)
                 client.meta.events.register("before-parse", _whole)
                 client.meta.events.register("response-received", self._received)
-                self._clients[service] = client
-            return self._clients[service]
+                clients.by_service[service] = client
+            return clients.by_service[service]
 
     def _made(self, session: AioSession, service: Any) -> Any:
         settings = self._settings

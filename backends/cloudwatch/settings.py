@@ -9,10 +9,13 @@ from urllib.parse import urlsplit
 
 from backends.cloudwatch.meshedge import MeshEdge, read_mesh_edge
 from backends.transport import TlsSettings, read_tls
-from metrics_api import ANY_WORKLOAD, SPLIT_KINDS, ResourceRef, parse_duration, type_of_kind
+from metrics_api import ANY_WORKLOAD, SPLIT_KINDS, ResourceRef, type_of_kind
 from metrics_api.document import Node
+from metrics_api.forms import MAPPING, TEXT, choice, parsed, seconds, shape, whole
+from metrics_api.keys import key as described
+from metrics_api.keys import nested, read_keys
 
-__all__ = ["COMMON_KEYS", "SOURCES", "CloudWatchSettings", "read_settings", "source_of"]
+__all__ = ["COMMON_KEYS", "REQUIRED", "SOURCES", "CloudWatchSettings", "read_settings", "source_of"]
 
 COMMON_KEYS = ("name", "type", "source", "region", "profile", "endpointUrl", "timeout", "concurrency", "tls")
 
@@ -27,6 +30,13 @@ SOURCES: Mapping[str, tuple[str, ...]] = {
 }
 """The sources there are, and the keys of each beside those of all."""
 
+REQUIRED: Mapping[str, tuple[str, ...]] = {
+    "application-signals": ("cluster",),
+    "appmesh": ("mesh",),
+    "vpc-lattice": ("services",),
+}
+"""What they cannot do without."""
+
 FORMS = ("statsd", "emf", "adot")
 """The ways in which App Mesh's metrics reach CloudWatch: by the CloudWatch agent as a StatsD server, by the agent as a scraper of
 Prometheus metrics, which it logs in the embedded metric format, and by the collector of ADOT."""
@@ -38,47 +48,128 @@ _NAMESPACE = re.compile(_LABEL)
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 """How objects may be called (Kubernetes, "Object Names and IDs")."""
 
-_DELAY = 120
-_BUDGET = 1000
-_TIMEOUT = 10
+_SERVICES = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {each: {"type": "string"} for each in ("service", "environment", "kind", "namespace", "name")},
+        "required": ["service", "namespace", "name"],
+        "additionalProperties": False,
+    },
+}
+_EDGES = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {
+            **{each: {"type": "string"} for each in ("from", "to", "service")},
+            "gateway": {"type": "boolean"},
+            "dimensions": MAPPING.schema,
+        },
+        "required": ["from", "to"],
+        "additionalProperties": False,
+    },
+}
+_FAILURE = {
+    "type": "object",
+    "properties": {"http": {"type": "array", "items": {"enum": ["5xx", "4xx"]}, "contains": {"const": "5xx"}}},
+    "required": ["http"],
+    "additionalProperties": False,
+}
+_DAY = "24h"
+
+
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+        raise ValueError(f'"{text}" is not a URL such as https://monitoring.eu-west-1.amazonaws.com')
+    return text.rstrip("/")
+
+
+def _namespace_name(text: str) -> str:
+    if not _NAMESPACE.fullmatch(text):
+        raise ValueError(f'"{text}" is no name of a namespace: that has lower-case letters, digits and hyphens')
+    return text
 
 
 @dataclass(frozen=True, slots=True)
 class CloudWatchSettings:
     """One CloudWatch source; which of the fields matter depends on ``source``.
 
-    ``region`` and ``profile`` are empty where the environment tells them, as is ``endpoint_url`` for AWS itself. ``timeout`` is seconds for
-    one call, ``concurrency`` bounds calls under way. ``delay`` is seconds that numbers take to arrive. ``budget`` is how many metrics may
-    be asked for in a minute, which is billed. ``discovery_interval`` is seconds for which it is believed which metrics there are.
-
-    ``services`` are objects by what AWS calls them: the name of a service, and its environment or "" for every one; the kind is
-    ``Workload`` where the configuration gives none. ``environments`` are namespaces by the name of an environment. ``cluster`` and ``mesh``
-    are what is asked about. ``namespace`` is that of services without one. ``client_errors_fail`` says that HTTP 4xx is a failure.
-    ``form`` is in which shape a mesh's metrics are, ``metric_namespace`` where, empty for the place they have by themselves. ``edges`` are
-    asked about whether CloudWatch lists them or not.
+    Times are seconds. ``services`` are objects by what AWS calls them: the name of a service, and its environment or "" for every one; the
+    kind is ``Workload`` where the configuration gives none. ``environments`` are namespaces by the name of an environment.
+    ``client_errors_fail`` says that HTTP 4xx is a failure. ``edges`` are asked about whether CloudWatch lists them or not.
     """
 
     name: str
-    source: str
-    region: str = ""
-    profile: str = ""
-    endpoint_url: str = ""
-    tls: TlsSettings = field(default_factory=TlsSettings)
-    timeout: int = _TIMEOUT
-    concurrency: int = 4
-    delay: int = _DELAY
-    budget: int = _BUDGET
-    discovery_interval: int = 300
-    cluster: str = ""
-    mesh: str = ""
-    form: str = ""
-    metric_namespace: str = ""
-    group: str = ""
-    namespace: str = ""
-    environments: Mapping[str, str] = field(default_factory=dict)
-    services: Mapping[tuple[str, str], ResourceRef] = field(default_factory=dict)
-    client_errors_fail: bool = False
-    edges: tuple[MeshEdge, ...] = ()
+    source: str = field(metadata=described("[what is asked](cloudwatch.md)", choice(SOURCES), otherwise=f"`{next(iter(SOURCES))}`"))
+    region: str = field(default="", metadata=described("the region of AWS", TEXT, otherwise="the environment's"))
+    profile: str = field(
+        default="", metadata=described("the profile in AWS' own files, which says as whom", TEXT, otherwise="the environment's")
+    )
+    endpoint_url: str = field(
+        default="",
+        metadata=described("where AWS is, when it is elsewhere", parsed(_url, "a URL"), otherwise="AWS's own"),
+    )
+    tls: TlsSettings = field(default_factory=TlsSettings, metadata=nested(TlsSettings, "tls."))
+    timeout: int = field(default=10, metadata=described("for one call", seconds("1s", _DAY)))
+    concurrency: int = field(default=4, metadata=described("calls under way at once", whole(1, 64)))
+    delay: int = field(default=120, metadata=described("how long numbers take to arrive", seconds("0s", _DAY)))
+    budget: int = field(
+        default=1000, metadata=described("metrics that may be requested in a minute, which are billed", whole(1, 1_000_000))
+    )
+    discovery_interval: int = field(
+        default=300, metadata=described("for how long it is believed which metrics there are", seconds("1s", _DAY))
+    )
+    cluster: str = field(
+        default="",
+        metadata=described(
+            "the cluster that is asked about: of EKS, or of ECS", TEXT, otherwise="required by `application-signals`"
+        ),
+    )
+    mesh: str = field(default="", metadata=described("the mesh that is asked about", TEXT, otherwise="required"))
+    form: str = field(default=FORMS[0], metadata=described("how the mesh's metrics reached CloudWatch", choice(FORMS)))
+    metric_namespace: str = field(
+        default="",
+        metadata=described("the namespace of CloudWatch they are in", TEXT, otherwise="that of the agent, with `statsd`"),
+    )
+    group: str = field(
+        default="", metadata=described("the group of traces that is asked about", TEXT, otherwise="the default group")
+    )
+    namespace: str = field(
+        default="",
+        metadata=described("the namespace of services that tell none", parsed(_namespace_name, "a name")),
+    )
+    environments: Mapping[str, str] = field(
+        default_factory=dict,
+        metadata=described(
+            "namespaces by the names of environments",
+            shape("a mapping", {"type": "object", "additionalProperties": {"type": "string"}}),
+        ),
+    )
+    services: Mapping[tuple[str, str], ResourceRef] = field(
+        default_factory=dict,
+        metadata=described(
+            "objects by what AWS calls them: `{service, environment, kind, namespace, name}`",
+            shape("a list", _SERVICES),
+        ),
+    )
+    client_errors_fail: bool = field(
+        default=False,
+        metadata=described(
+            'what fails: `["5xx", "4xx"]` makes 4xx a failure, too',
+            shape("`{http: [...]}`", _FAILURE),
+            "failure",
+            otherwise='`{http: ["5xx"]}`',
+        ),
+    )
+    edges: tuple[MeshEdge, ...] = field(
+        default=(),
+        metadata=described(
+            "edges that are asked about whether CloudWatch lists them or not: `{from, to, service, gateway, dimensions}`",
+            shape("a list", _EDGES),
+        ),
+    )
 
 
 def read_settings(node: Node, name: str) -> CloudWatchSettings | None:
@@ -86,38 +177,17 @@ def read_settings(node: Node, name: str) -> CloudWatchSettings | None:
     source = source_of(node)
     if source not in SOURCES:
         return None
-    entries = node.mapping((*COMMON_KEYS, *SOURCES[source]), required=_REQUIRED.get(source, ()))
+    entries = node.mapping((*COMMON_KEYS, *SOURCES[source]), required=REQUIRED.get(source, ()))
     _check(source, node, entries)
-    return CloudWatchSettings(
-        name=name,
-        source=source,
-        region=_text(entries, "region"),
-        profile=_text(entries, "profile"),
-        endpoint_url=entries["endpointUrl"].read(_url, "") if "endpointUrl" in entries else "",
-        tls=read_tls(entries),
-        timeout=_seconds(entries, "timeout", _TIMEOUT),
-        concurrency=entries["concurrency"].integer(1, 64, 4) if "concurrency" in entries else 4,
-        delay=_seconds(entries, "delay", _DELAY, least=0),
-        budget=entries["budget"].integer(1, 1_000_000, _BUDGET) if "budget" in entries else _BUDGET,
-        discovery_interval=_seconds(entries, "discoveryInterval", 300),
-        cluster=_text(entries, "cluster"),
-        mesh=_text(entries, "mesh"),
-        form=entries["form"].choice(FORMS, FORMS[0]) if "form" in entries else FORMS[0],
-        metric_namespace=_text(entries, "metricNamespace"),
-        group=_text(entries, "group"),
-        namespace=_namespace(entries),
-        environments=_environments(entries["environments"]) if "environments" in entries else {},
-        services=_services(entries["services"]) if "services" in entries else {},
-        client_errors_fail=_client_errors(entries["failure"]) if "failure" in entries else False,
-        edges=tuple(map(read_mesh_edge, entries["edges"].items())) if "edges" in entries else (),
-    )
-
-
-_REQUIRED: Mapping[str, tuple[str, ...]] = {
-    "application-signals": ("cluster",),
-    "appmesh": ("mesh",),
-    "vpc-lattice": ("services",),
-}
+    told = read_keys(CloudWatchSettings, entries) | {"name": name, "source": source, "tls": read_tls(entries)}
+    for composite, read in (("environments", _environments), ("services", _services)):
+        if composite in entries:
+            told[composite] = read(entries[composite])
+    if "failure" in entries:
+        told["client_errors_fail"] = _client_errors(entries["failure"])
+    if "edges" in entries:
+        told["edges"] = tuple(map(read_mesh_edge, entries["edges"].items()))
+    return CloudWatchSettings(**told)
 
 
 def source_of(node: Node) -> str:
@@ -128,7 +198,7 @@ def source_of(node: Node) -> str:
 
 def _check(source: str, node: Node, entries: Mapping[str, Node]) -> None:
     """Report what a source cannot do without, where it depends on more than one key or on what is in it."""
-    for key in _REQUIRED.get(source, ()):
+    for key in REQUIRED.get(source, ()):
         if key in entries and entries[key].value in ("", [], None):
             entries[key].problem(f'"{key}" is empty')
     form = entries["form"].value if "form" in entries else FORMS[0]
@@ -158,23 +228,6 @@ def _text(entries: Mapping[str, Node], key: str) -> str:
     return entries[key].text() if key in entries else ""
 
 
-def _seconds(entries: Mapping[str, Node], key: str, default: int, least: int = 1) -> int:
-    def read(text: str) -> int:
-        seconds = parse_duration(text)
-        if seconds.denominator != 1 or not least <= seconds <= 86400:
-            raise ValueError(f'"{text}" must be in whole seconds, from {least}s to 24h')
-        return int(seconds)
-
-    return entries[key].read(read, default) if key in entries else default
-
-
-def _url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
-        raise ValueError(f'"{text}" is not a URL such as https://monitoring.eu-west-1.amazonaws.com')
-    return text.rstrip("/")
-
-
 def _services(node: Node) -> dict[tuple[str, str], ResourceRef]:
     """``{service: checkout-api, environment: "eks:prod/shop", namespace: shop, name: checkout, kind: Deployment}``."""
     found: dict[tuple[str, str], ResourceRef] = {}
@@ -197,12 +250,6 @@ def _environments(node: Node) -> dict[str, str]:
 
 def _namespace(entries: Mapping[str, Node]) -> str:
     return entries["namespace"].read(_namespace_name, "") if "namespace" in entries else ""
-
-
-def _namespace_name(text: str) -> str:
-    if not _NAMESPACE.fullmatch(text):
-        raise ValueError(f'"{text}" is no name of a namespace: that has lower-case letters, digits and hyphens')
-    return text
 
 
 def _object_name(text: str) -> str:

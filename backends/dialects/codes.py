@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from metrics_api.document import Node
+from metrics_api.keys import Form
 
-__all__ = ["FAILING_GRPC", "FAILING_HTTP", "GRPC_STATUSES", "NO_RESPONSE", "CodeSet", "read_code_set"]
+__all__ = ["CODES", "FAILING_GRPC", "FAILING_HTTP", "GRPC_STATUSES", "NO_RESPONSE", "CodeSet", "read_code_set"]
 
 T = TypeVar("T")
 
@@ -42,6 +43,23 @@ FAILING_GRPC = (2, 4, 7, 13, 14, 15)
 """What fails unless something else is said, as in Linkerd: linkerd/linkerd2-proxy, linkerd/app/core/src/classify.rs."""
 
 _HTTP = re.compile(r"[1-5][0-9][0-9]|[1-5]xx|0")
+
+_GRPC = {"anyOf": [{"type": "integer", "minimum": 0, "maximum": len(GRPC_STATUSES) - 1}, {"enum": list(GRPC_STATUSES)}]}
+CODES: Form[Any] = Form(
+    "`{http: [...], grpc: [...]}`",
+    {
+        "type": "object",
+        "properties": {
+            "http": {
+                "type": "array",
+                "items": {"anyOf": [{"type": "string", "pattern": f"^({_HTTP.pattern})$"}, {"type": "integer"}]},
+            },
+            "grpc": {"type": "array", "items": _GRPC},
+        },
+        "additionalProperties": False,
+    },
+)
+"""Codes as :func:`read_code_set` takes them."""
 
 
 @dataclass(frozen=True, slots=True)

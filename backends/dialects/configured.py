@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from backends.dialects.dialect import Dialect
 from backends.dialects.load import AUTO, builtin_dialects, load_dialect, read_dialect
 from backends.dialects.overrides import Overrides, misfits, override, read_overrides
 from metrics_api.document import Node
+from metrics_api.keys import Form
 
-__all__ = ["Configured", "read_configured"]
+__all__ = ["DIALECT", "OVERRIDES", "Configured", "read_configured"]
+
+DIALECT: Form[Any] = Form("a name, or the path of a file", {"type": "string"})
+OVERRIDES: Form[Any] = Form("a mapping", {"$ref": "#/$defs/overrides"})
 
 _TARGETS = "say which dialect the targets speak"
 

@@ -7,14 +7,14 @@ it, and a service that takes OTLP keeps histograms whole.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from backends.dialects.dialect import Temporality, View
 from metrics_api.document import Node
+from metrics_api.forms import choice, member
+from metrics_api.keys import key, keys_of, names_of
 
 __all__ = ["KEYS", "TEMPORALITY", "Keeping", "kept", "read_kept"]
-
-KEYS = ("temporality", "histograms")
 
 TEMPORALITY = "__temporality__"
 """The label by which series tell it, in stores that keep both kinds (CloudWatch User Guide, "PromQL querying")."""
@@ -26,8 +26,27 @@ _FORMS = ("classic", "native")
 class Keeping:
     """``native`` histograms have no ``_bucket``; classic ones may be native beside. None where nothing is said."""
 
-    temporality: Temporality | None = None
-    native: bool | None = None
+    temporality: Temporality | None = field(
+        default=None,
+        metadata=key(
+            "`cumulative`, samples are running totals, or `delta`, each tells what came since the one before: a collector on the way "
+            "may have turned one into the other",
+            member(Temporality),
+            otherwise="the dialect's",
+        ),
+    )
+    native: bool | None = field(
+        default=None,
+        metadata=key(
+            "`native`, the store keeps them whole, without `_bucket`; or `classic`",
+            choice(_FORMS),
+            "histograms",
+            otherwise="the dialect's",
+        ),
+    )
+
+
+KEYS = names_of(keys_of(Keeping))
 
 
 def read_kept(entries: Mapping[str, Node]) -> Keeping:

@@ -18,7 +18,16 @@ from backends.dialects.words import label_name, read_sign, read_signs
 from metrics_api import BadConfiguration
 from metrics_api.document import Node, Problems, parse_document
 
-__all__ = ["AUTO", "builtin_dialects", "candidates", "hosted_dialects", "load_dialect", "parse_dialect", "read_dialect"]
+__all__ = [
+    "AUTO",
+    "builtin_dialects",
+    "candidates",
+    "dialect_file",
+    "hosted_dialects",
+    "load_dialect",
+    "parse_dialect",
+    "read_dialect",
+]
 
 AUTO = "auto"
 """What stands for a dialect in the configuration of a source that is to find out for itself."""
@@ -41,6 +50,11 @@ def _named_in(folder: Traversable) -> list[str]:
     return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
 
 
+def dialect_file(name: str) -> Path | None:
+    """The file of the user's own that a configuration means by a dialect of that name; None when it can only mean a built-in one."""
+    return Path(name) if "/" in name or name.endswith((".yaml", ".yml")) else None
+
+
 @cache
 def candidates() -> tuple[Dialect, ...]:
     """The built-in dialects in the order of their precedence: those of meshes, by name, then those that are a fallback for them."""
@@ -60,10 +74,11 @@ def _load(name: str, known: Sequence[str]) -> Dialect:
     for folder in (_FILES, _HOSTED):
         if name in _named_in(folder):
             return parse_dialect((folder / f"{name}.yaml").read_text(encoding="utf-8"), f"{name}.yaml")
-    if "/" not in name and not name.endswith((".yaml", ".yml")):
+    file = dialect_file(name)
+    if file is None:
         raise BadConfiguration([f'there is no dialect "{name}": it is one of {", ".join(known)}, or the path of a dialect file'])
     try:
-        text = Path(name).read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8")
     except OSError as error:
         raise BadConfiguration([f'dialect file "{name}" cannot be read: {error.strerror}']) from error
     except UnicodeDecodeError as error:

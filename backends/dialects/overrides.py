@@ -6,12 +6,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from backends.dialects.codes import CodeSet, read_code_set
+from backends.dialects.codes import CODES, CodeSet, read_code_set
 from backends.dialects.dialect import Dialect, Sign, View
 from backends.dialects.ends import CLUSTER_SCOPED
 from backends.dialects.expression import expression, quote
 from backends.dialects.identity import Identity
-from backends.dialects.keeping import KEYS as KEPT
 from backends.dialects.keeping import Keeping, kept, read_kept
 from backends.dialects.matcher import Comparison, Matcher, parse_matchers
 from backends.dialects.names import LABEL
@@ -19,13 +18,26 @@ from backends.dialects.renaming import labels_of, renamed
 from backends.dialects.verdicts import judged, unjudgeable
 from metrics_api import BadConfiguration
 from metrics_api.document import Node
+from metrics_api.forms import parsed, shape
+from metrics_api.keys import key, keys_of, names_of, nested, read_keys
 
 __all__ = ["Misfit", "Overrides", "misfits", "override", "read_overrides"]
 
-KEYS = ("labels", "match", "namespace", "failure", "ignore", "excludedRoutes", "routeLabel", *KEPT)
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _NOT_FOR_ALL = frozenset({"le", "__name__"})
 """Labels that the counters and histograms of one view do not share."""
+
+
+def _namespace(text: str) -> str:
+    if not _NAMESPACE.fullmatch(text):
+        raise ValueError(f'"{text}" is not the name of a namespace')
+    return text
+
+
+def _series_label(text: str) -> str:
+    if not LABEL.fullmatch(text) or text in _NOT_FOR_ALL:
+        raise ValueError(f'"{text}" is not the name of a label that could stand for another')
+    return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +49,59 @@ class Overrides:
     patterns in which ``*`` stands for any text. ``keeping`` is how the store keeps the series.
     """
 
-    labels: Mapping[str, str] = field(default_factory=dict)
-    match: tuple[Matcher, ...] = ()
-    namespace: str = ""
-    failure: CodeSet = CodeSet()
-    ignore: CodeSet = CodeSet()
-    excluded_routes: tuple[str, ...] = ()
-    route_label: str = ""
-    keeping: Keeping = Keeping()
+    labels: Mapping[str, str] = field(
+        default_factory=dict,
+        metadata=key(
+            "labels of the dialect, and what each is called here. They are renamed wherever the dialect uses them. "
+            "A label it does not use is a mistake, and the message lists those it uses",
+            shape("a mapping", {"type": "object", "additionalProperties": {"type": "string"}}),
+        ),
+    )
+    match: tuple[Matcher, ...] = field(
+        default=(),
+        metadata=key(
+            "matchers, as in PromQL, added to every selector: one mesh, one cluster, or one of two replicas that scrape the same targets",
+            shape("matchers", {"type": "string"}),
+        ),
+    )
+    namespace: str = field(
+        default="",
+        metadata=key(
+            "the namespace of what the labels name without one",
+            parsed(_namespace, "a name"),
+        ),
+    )
+    failure: CodeSet = field(
+        default=CodeSet(),
+        metadata=key(
+            "codes that fail: `http` takes `503`, `5xx` and `0`, a request without a response; `grpc` takes numbers and words; "
+            "`[]` is none of them",
+            CODES,
+            otherwise="the dialect's",
+        ),
+    )
+    ignore: CodeSet = field(
+        default=CodeSet(), metadata=key("codes that count as neither success nor failure", CODES, otherwise="none")
+    )
+    excluded_routes: tuple[str, ...] = field(
+        default=(),
+        metadata=key(
+            "routes that are left out; `*` stands for any text. Series that tell no route stay",
+            shape("a list", {"type": "array", "items": {"type": "string"}}),
+        ),
+    )
+    route_label: str = field(
+        default="",
+        metadata=key(
+            "the label that tells routes, where the dialect names none or another one is meant",
+            parsed(_series_label, "a label"),
+            otherwise="the dialect's",
+        ),
+    )
+    keeping: Keeping = field(default=Keeping(), metadata=nested(Keeping))
+
+
+KEYS = names_of(keys_of(Overrides))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +119,13 @@ def read_overrides(node: Node) -> Overrides | None:
     read = Overrides(
         labels=_labels(entries["labels"]) if "labels" in entries else {},
         match=_match(entries["match"]) if "match" in entries else (),
-        namespace=entries["namespace"].read(_namespace, "") if "namespace" in entries else "",
         failure=read_code_set(entries["failure"]) if "failure" in entries else CodeSet(),
         ignore=read_code_set(entries["ignore"]) if "ignore" in entries else CodeSet(),
         excluded_routes=tuple(item.read(_route, "") for item in entries["excludedRoutes"].items())
         if "excludedRoutes" in entries
         else (),
-        route_label=entries["routeLabel"].read(_series_label, "") if "routeLabel" in entries else "",
         keeping=read_kept(entries),
+        **read_keys(Overrides, entries),
     )
     for codes, ignored, kind in ((read.failure.http, read.ignore.http, "http"), (read.failure.grpc, read.ignore.grpc, "grpc")):
         for code in codes or ():
@@ -199,18 +255,6 @@ def _match(node: Node) -> tuple[Matcher, ...]:
     if not matchers and isinstance(node.value, str) and not node.value.strip(" {}"):
         node.problem('name at least one matcher, as in cluster="eu-1"')
     return matchers
-
-
-def _series_label(text: str) -> str:
-    if not LABEL.fullmatch(text) or text in _NOT_FOR_ALL:
-        raise ValueError(f'"{text}" is not the name of a label that could stand for another')
-    return text
-
-
-def _namespace(text: str) -> str:
-    if not _NAMESPACE.fullmatch(text):
-        raise ValueError(f'"{text}" is not the name of a namespace')
-    return text
 
 
 def _route(text: str) -> str:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -19,7 +20,8 @@ from google.protobuf.message import DecodeError, Message
 from backends.linkerd import viz_pb2 as viz
 from backends.linkerd.failures import Asked, refused, unanswered, unreadable
 from backends.linkerd.settings import LinkerdSettings
-from metrics_api import BackendRefused, BackendUnavailable
+from backends.rotation import Rotating
+from metrics_api import BackendUnavailable
 
 __all__ = ["VizClient"]
 
@@ -47,7 +49,9 @@ M = TypeVar("M", bound=Message)
 
 
 class VizClient:
-    """Calls to one metrics-api, over one channel; open and close it as an async context manager, in the loop that it is used in.
+    """Calls to one metrics-api, over one channel, which is another one when the files of ``tls`` are.
+
+    Open and close it as an async context manager, in the loop that it is used in.
 
     ``attempts`` is how often a call is made at most while nobody is there to answer it. All methods raise
     :class:`metrics_api.errors.BackendError`.
@@ -57,7 +61,7 @@ class VizClient:
         self._settings = settings
         self._attempts = attempts
         self._slots = asyncio.Semaphore(settings.concurrency)
-        self._channel: grpc.aio.Channel | None = None
+        self._channels: Rotating[grpc.aio.Channel] | None = None
         self._calls: Counter[str] = Counter()
 
     @property
@@ -67,23 +71,33 @@ class VizClient:
 
     async def __aenter__(self) -> Self:
         """Raises :class:`metrics_api.errors.BackendRefused` when a file of ``tls`` cannot be read."""
-        # No scheme of gRPC's own can be meant: a host called unix is a host.
-        target, tls = f"dns:///{self._settings.address}", self._settings.tls
-        if tls is None:
-            self._channel = grpc.aio.insecure_channel(target, options=_OPTIONS)
-            return self
-        try:
-            files = [await asyncio.to_thread(_read, path) for path in (tls.ca_file or _trusted(), tls.key_file, tls.cert_file)]
-        except OSError as error:
-            raise BackendRefused(self._settings.name, f'the file "{error.filename}" of "tls" cannot be read') from error
-        # A certificate may be in one file with its key.
-        authority, key, certificate = files[0], files[1] or files[2], files[2]
-        self._channel = grpc.aio.secure_channel(target, grpc.ssl_channel_credentials(authority, key, certificate), options=_OPTIONS)
+        tls = self._settings.tls
+        channels = Rotating(self._settings.name, tls.files if tls is not None else (), self._made)
+        async with channels.using():
+            self._channels = channels
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        channel, self._channel = self._channel, None
-        if channel is not None:
+        channels, self._channels = self._channels, None
+        if channels is not None:
+            await channels.close()
+
+    @asynccontextmanager
+    async def _made(self) -> AsyncIterator[grpc.aio.Channel]:
+        # No scheme of gRPC's own can be meant: a host called unix is a host.
+        target, tls = f"dns:///{self._settings.address}", self._settings.tls
+        if tls is None:
+            channel = grpc.aio.insecure_channel(target, options=_OPTIONS)
+        else:
+            # It takes what is no certificate for none, and what does not fit together for no server.
+            await asyncio.to_thread(tls.context)
+            files = [await asyncio.to_thread(_read, path) for path in (tls.ca_file or _trusted(), tls.key_file, tls.cert_file)]
+            # A certificate may be in one file with its key.
+            authority, key, certificate = files[0], files[1] or files[2], files[2]
+            channel = grpc.aio.secure_channel(target, grpc.ssl_channel_credentials(authority, key, certificate), options=_OPTIONS)
+        try:
+            yield channel
+        finally:
             await channel.close()
 
     async def stat_summary(self, request: viz.StatSummaryRequest) -> Sequence[viz.StatTable.PodGroup.Row]:
@@ -136,13 +150,14 @@ class VizClient:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._settings.timeout
         for attempt in range(1, self._attempts + 1):
-            if self._channel is None:
+            if self._channels is None:
                 raise BackendUnavailable(self._settings.name, "is not open")
-            self._calls[asked.operation] += 1
-            # Left to itself, gRPC makes None of an answer that it cannot decode.
-            call: Any = self._channel.unary_unary(_SERVICE + asked.operation)
             try:
-                answer: bytes = await call(encoded, timeout=max(0.0, deadline - loop.time()))
+                async with self._channels.using() as channel:
+                    self._calls[asked.operation] += 1
+                    # Left to itself, gRPC makes None of an answer that it cannot decode.
+                    call: Any = channel.unary_unary(_SERVICE + asked.operation)
+                    answer: bytes = await call(encoded, timeout=max(0.0, deadline - loop.time()))
             except asyncio.CancelledError:
                 task = asyncio.current_task()
                 if task is not None and task.cancelling():

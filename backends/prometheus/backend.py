@@ -86,15 +86,25 @@ class PrometheusBackend:
 
     async def __aenter__(self) -> Self:
         await self._client.__aenter__()
-        if self._settings.dialect is None:
-            try:
-                async with asyncio.timeout(_FIRST_LOOK):
-                    await self.find_dialects(int(time.time()))
-            except TimeoutError:
-                logger.warning('source "%s" cannot tell its dialects yet: it does not answer', self.name)
-            except BackendError as error:
-                logger.warning("cannot tell its dialects yet: %s", error.message)
+        try:
+            await self._look_first()
+        except BaseException:
+            # Whoever gives up waiting for it has not got it open.
+            await self._client.__aexit__(None, None, None)
+            raise
         return self
+
+    async def _look_first(self) -> None:
+        """Find out the dialects, if it is not said which; the store need not be there yet."""
+        if self._settings.dialect is not None:
+            return
+        try:
+            async with asyncio.timeout(_FIRST_LOOK):
+                await self.find_dialects(int(time.time()))
+        except TimeoutError:
+            logger.warning('source "%s" cannot tell its dialects yet: it does not answer', self.name)
+        except BackendError as error:
+            logger.warning("cannot tell its dialects yet: %s", error.message)
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self._client.__aexit__(kind, error, trace)

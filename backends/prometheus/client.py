@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Self, TypeVar
 from urllib.parse import quote, urlencode
@@ -19,6 +20,7 @@ import msgspec
 from yarl import URL
 
 from backends.prometheus.settings import PrometheusSettings
+from backends.rotation import contexts
 from metrics_api import BackendProtocolError, BackendRefused, BackendTimeout, BackendUnavailable, Span
 
 __all__ = ["UNREADABLE", "Elements", "NativeHistogram", "PrometheusClient", "Series", "Vector"]
@@ -128,6 +130,7 @@ class PrometheusClient:
         self._slots = asyncio.Semaphore(settings.concurrency)
         self._signer = settings.signer() if settings.signer is not None else None
         self._url = settings.url
+        self._contexts = contexts(settings.name, settings.tls)
         self._is_victoria_metrics = False
 
     @property
@@ -144,10 +147,8 @@ class PrometheusClient:
         """Raises :class:`metrics_api.errors.BadConfiguration` when requests have to be signed, and there is nothing to sign with."""
         if self._signer is not None:
             self._url = await self._signer.open()
-        # Reading the trusted certificates of the system blocks.
-        context = await asyncio.to_thread(self._settings.tls.context) if self._url.startswith("https") else True
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=context, limit=self._settings.concurrency, keepalive_timeout=30),
+            connector=aiohttp.TCPConnector(limit=self._settings.concurrency, keepalive_timeout=30),
             timeout=aiohttp.ClientTimeout(total=None),
             # Compressing costs a store more than sending: a quarter of the time of a large answer. Whoever pays for the network
             # configures the header.
@@ -160,6 +161,7 @@ class PrometheusClient:
         if self._session is not None:
             await self._session.close()
             self._session = None
+            await self._contexts.close()
 
     async def query(self, promql: str, instant: int) -> Vector:
         """The vector of ``promql`` at ``instant`` (Unix seconds). Raises :class:`metrics_api.errors.BackendError`."""
@@ -201,14 +203,20 @@ class PrometheusClient:
         async with (
             self._slots,
             self._failures(),
+            self._trusting() as context,
             self._session.get(
                 URL(url, encoded=True),
+                ssl=context,
                 headers=await self._signed("GET", url, {}, b""),
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=self._settings.timeout),
             ) as response,
         ):
             return response.status, response.headers, await response.content.read(_LARGEST_REMARK)
+
+    def _trusting(self) -> AbstractAsyncContextManager[ssl.SSLContext | bool]:
+        """Whom to trust now, and who we are to them."""
+        return self._contexts.using() if self._url.startswith("https") else nullcontext(True)
 
     async def _signed(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Mapping[str, str]:
         """``headers`` and those that say who we are."""
@@ -252,13 +260,17 @@ class PrometheusClient:
         # What is signed has to be sent as it was, byte by byte.
         form = urlencode({**extra, **self._settings.params, **told}).encode()
         url = f"{self._url}{call.path}"
-        async with self._session.post(
-            URL(url, encoded=True),
-            data=form,
-            headers=await self._signed("POST", url, _FORM, form),
-            allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(total=self._settings.timeout),
-        ) as response:
+        async with (
+            self._trusting() as context,
+            self._session.post(
+                URL(url, encoded=True),
+                ssl=context,
+                data=form,
+                headers=await self._signed("POST", url, _FORM, form),
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=self._settings.timeout),
+            ) as response,
+        ):
             body = bytearray()
             async for chunk in response.content.iter_any():
                 body += chunk

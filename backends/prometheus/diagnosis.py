@@ -66,8 +66,6 @@ async def diagnose(settings: PrometheusSettings, window: Window, instant: int | 
     except (LookupError, ValueError) as error:
         logger.info("source %s answered what was not asked for", settings.name, exc_info=error)
         examination.say(Level.PROBLEM, "reach", "it answers something else than what was asked", _HINTS["BackendProtocolError"])
-    except OSError as error:
-        examination.say(Level.PROBLEM, "reach", f"it cannot be asked: {error.strerror or error}", "check the files that tls names")
     return examination.diagnosis
 
 

@@ -7,79 +7,14 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from backends.dialects import Dialect
-from backends.dialects.configured import read_configured
+from backends.dialects.configured import DIALECT, OVERRIDES, read_configured
 from backends.dialects.overrides import Overrides
-from backends.transport import KEYS as TRANSPORT_KEYS
 from backends.transport import Credentials, Signer, TlsSettings, read_credentials, read_tls
-from metrics_api import parse_duration
 from metrics_api.document import Node
+from metrics_api.forms import MAPPING, parsed, seconds, whole
+from metrics_api.keys import key, keys_of, names_of, nested, read_keys, required_of
 
 __all__ = ["PrometheusSettings", "read_settings"]
-
-KEYS = (
-    "name",
-    "type",
-    "url",
-    "dialect",
-    "overrides",
-    "timeout",
-    *TRANSPORT_KEYS,
-    "params",
-    "scrapeInterval",
-    "concurrency",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class PrometheusSettings:
-    """One Prometheus source.
-
-    ``dialect`` is None where the store is to be asked what it keeps; otherwise the ``overrides`` are in it already.
-    ``url`` without the ``/api/v1``, with the prefix if the store has one (Mimir: ``…/prometheus``). ``timeout`` is seconds for one query.
-    ``params`` go with every query (Thanos: ``partial_response``, ``dedup``; VictoriaMetrics: ``extra_label``).
-    ``scrape_interval`` is seconds between two samples of a series, 0 to ask the store. ``concurrency`` bounds queries under way.
-    ``signer`` makes what signs requests to a service that speaks this API and knows its own URL; ``url`` is empty then. ``type`` is what
-    the configuration calls such a source.
-    """
-
-    name: str
-    url: str
-    dialect: Dialect | None
-    timeout: int = 10
-    credentials: Credentials = field(default_factory=Credentials)
-    tls: TlsSettings = field(default_factory=TlsSettings)
-    params: Mapping[str, str] = field(default_factory=dict)
-    scrape_interval: int = 0
-    concurrency: int = 16
-    overrides: Overrides = field(default_factory=Overrides)
-    signer: Callable[[], Signer] | None = None
-    type: str = "prometheus"
-
-
-def read_settings(node: Node, name: str) -> PrometheusSettings | None:
-    """Settings from an entry of ``backends``; mistakes go to the node's problems, and None says that there were too many."""
-    entries = node.mapping(KEYS, required=("url",))
-    configured = read_configured(entries, auto=True)
-    url = entries["url"].read(_url, "") if "url" in entries else ""
-    timeout = entries["timeout"].read(_whole_seconds, 10) if "timeout" in entries else 10
-    credentials, tls = read_credentials(node, entries, name), read_tls(entries)
-    params = entries["params"].text_mapping() if "params" in entries else {}
-    interval = entries["scrapeInterval"].read(_whole_seconds, 0) if "scrapeInterval" in entries else 0
-    concurrency = entries["concurrency"].integer(1, 256, 16) if "concurrency" in entries else 16
-    if configured is None or not url:
-        return None
-    return PrometheusSettings(
-        name=name,
-        url=url,
-        dialect=configured.dialect,
-        timeout=timeout,
-        credentials=credentials,
-        tls=tls,
-        params=params,
-        scrape_interval=interval,
-        concurrency=concurrency,
-        overrides=configured.overrides,
-    )
 
 
 def _url(text: str) -> str:
@@ -98,9 +33,63 @@ def _url(text: str) -> str:
     return text.rstrip("/").removesuffix("/api/v1")
 
 
-def _whole_seconds(text: str) -> int:
-    """A duration of at least one whole second."""
-    seconds = parse_duration(text)
-    if seconds.denominator != 1 or not 1 <= seconds <= 3600:
-        raise ValueError(f'"{text}" must be in whole seconds, from 1s to 1h')
-    return int(seconds)
+@dataclass(frozen=True, slots=True)
+class PrometheusSettings:
+    """One Prometheus source.
+
+    ``dialect`` is None where the store is to be asked what it keeps; otherwise the ``overrides`` are in it already. Times are seconds, and
+    a ``scrape_interval`` of 0 is to ask the store. ``signer`` makes what signs requests to a service that speaks this API and knows its
+    own URL; ``url`` is empty then. ``type`` is what the configuration calls such a source.
+    """
+
+    name: str
+    url: str = field(
+        metadata=key(
+            "without `/api/v1`, with the prefix if there is one (Mimir: `https://mimir/prometheus`)",
+            parsed(_url, "a URL"),
+            required=True,
+        )
+    )
+    dialect: Dialect | None = field(
+        metadata=key(
+            "a built-in [dialect](dialects.md), the path of a file, or `auto`: what the store turns out to keep",
+            DIALECT,
+            otherwise="`auto`",
+        )
+    )
+    timeout: int = field(default=10, metadata=key("for one query", seconds("1s", "1h")))
+    credentials: Credentials = field(default_factory=Credentials, metadata=nested(Credentials))
+    tls: TlsSettings = field(default_factory=TlsSettings, metadata=nested(TlsSettings, "tls."))
+    params: Mapping[str, str] = field(
+        default_factory=dict,
+        metadata=key("parameters for every query: Thanos `partial_response`, `dedup`; VictoriaMetrics `extra_label`", MAPPING),
+    )
+    scrape_interval: int = field(
+        default=0,
+        metadata=key(
+            "how often series get a sample; windows below twice that get a warning", seconds("1s", "1h"), otherwise="measured"
+        ),
+    )
+    concurrency: int = field(default=16, metadata=key("queries under way at once", whole(1, 256)))
+    overrides: Overrides = field(
+        default_factory=Overrides,
+        metadata=key("what is to differ from the dialect, [see below](#overrides)", OVERRIDES, otherwise="nothing"),
+    )
+    signer: Callable[[], Signer] | None = None
+    type: str = "prometheus"
+
+
+KEYS = ("name", "type", *names_of(keys_of(PrometheusSettings)))
+
+
+def read_settings(node: Node, name: str) -> PrometheusSettings | None:
+    """Settings from an entry of ``backends``; mistakes go to the node's problems, and None says that there were too many."""
+    entries = node.mapping(KEYS, required=required_of(keys_of(PrometheusSettings)))
+    configured = read_configured(entries, auto=True)
+    told = read_keys(PrometheusSettings, entries)
+    credentials, tls = read_credentials(node, entries, name), read_tls(entries)
+    if configured is None or not told.get("url"):
+        return None
+    return PrometheusSettings(
+        name=name, dialect=configured.dialect, overrides=configured.overrides, credentials=credentials, tls=tls, **told
+    )

@@ -53,12 +53,7 @@ async def diagnose(settings: ScrapeSettings, window: Window) -> Diagnosis:
         findings.insert(0, Finding(Level.PROBLEM, name, "targets", nothing, "is what writes the file running?"))
         return Diagnosis(name, "scraping nothing", facts, tuple(findings))
     chosen = targets[:: -(-len(targets) // _MOST_TARGETS)]
-    try:
-        looks, envoys = await _look(settings, chosen)
-    except OSError as error:
-        unusable = f"no target can be asked: {error.strerror or error}"
-        findings.insert(0, Finding(Level.PROBLEM, name, "targets", unusable, "check the files that tls names"))
-        return Diagnosis(name, f"{len(targets)} targets", facts, tuple(findings))
+    looks, envoys = await _look(settings, chosen)
     told, able = await asyncio.to_thread(_told, settings, looks)
     meshes, namespaces = await asyncio.to_thread(_around, settings.dialect, looks, envoys) if able else ((), None)
     answered = [look for look in looks if not look.failure]

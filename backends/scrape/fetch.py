@@ -6,13 +6,14 @@ import asyncio
 import os
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Self
 
 import aiohttp
 
+from backends.rotation import contexts
 from backends.scrape.settings import ScrapeSettings
 from backends.scrape.targets import Target
 from metrics_api import BackendRefused
@@ -47,13 +48,12 @@ class Fetcher:
 
     def __init__(self, settings: ScrapeSettings) -> None:
         self._settings = settings
+        self._contexts = contexts(settings.name, settings.tls)
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        # Reading the trusted certificates of the system blocks.
-        context = await asyncio.to_thread(self._settings.tls.context)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=context, limit=self._settings.concurrency),
+            connector=aiohttp.TCPConnector(limit=self._settings.concurrency),
             timeout=aiohttp.ClientTimeout(total=self._settings.timeout),
             headers={"Accept": _ACCEPT, "Accept-Encoding": "gzip", "User-Agent": "trafficmetrics"},
         )
@@ -63,6 +63,7 @@ class Fetcher:
         if self._session is not None:
             await self._session.close()
             self._session = None
+            await self._contexts.close()
 
     async def fetch(self, target: Target) -> Text:
         """The text of one target. :class:`ScrapeFailed` when there is none."""
@@ -72,9 +73,7 @@ class Fetcher:
     async def document(self, target: Target, path: str) -> bytes:
         """What a target has at another path than that of its metrics. :class:`ScrapeFailed` when it has nothing there."""
         with self._failures():
-            async with self._session_open().get(
-                f"{target.scheme}://{target.address}{path}", headers=await self._credentials(), allow_redirects=False
-            ) as response:
+            async with self._got(f"{target.scheme}://{target.address}{path}") as response:
                 if response.status != 200:
                     raise ScrapeFailed(f"it answered HTTP {response.status}")
                 return await response.content.read(_LARGEST_DOCUMENT)
@@ -106,13 +105,23 @@ class Fetcher:
             raise ScrapeFailed("the source is closed")
         return self._session
 
+    @asynccontextmanager
+    async def _got(self, url: str) -> AsyncIterator[aiohttp.ClientResponse]:
+        """What is answered to who we are now, by whom we trust now."""
+        headers = await self._credentials()
+        trusting = self._contexts.using() if url.startswith("https") else nullcontext(True)
+        async with (
+            trusting as context,
+            self._session_open().get(url, headers=headers, ssl=context, allow_redirects=False) as answer,
+        ):
+            yield answer
+
     async def _credentials(self) -> Mapping[str, str]:
         credentials = self._settings.credentials
         return await asyncio.to_thread(credentials.headers) if credentials.in_files else credentials.headers()
 
     async def _get(self, target: Target) -> Text:
-        headers = await self._credentials()
-        async with self._session_open().get(target.url, headers=headers, allow_redirects=False) as response:
+        async with self._got(target.url) as response:
             if response.status in (401, 403):
                 raise ScrapeFailed(f"it refused our credentials (HTTP {response.status})")
             if response.status != 200:

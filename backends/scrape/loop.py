@@ -80,7 +80,11 @@ class ScrapeLoop:
 
     async def __aenter__(self) -> Self:
         await self._fetcher.__aenter__()
-        await self._follow_once()
+        try:
+            await self._follow_once()
+        except BaseException:
+            await self.__aexit__()
+            raise
         self._follower = asyncio.create_task(self._follow(), name=f"{self._settings.name}: targets")
         return self
 

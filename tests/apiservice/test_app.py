@@ -18,8 +18,8 @@ from apiservice.health import Check, Health
 from apiservice.identity import Unauthorized, User
 from apiservice.logformat import LogFormat
 from apiservice.logs import level_of, writing_log
-from apiservice.representation import INCOMPLETE
 from metrics_api import BackendTimeout, BackendUnavailable, LatencyUnit, ResourceRef
+from metrics_api.provenance import INCOMPLETE
 from tests.apiservice.asking import BASE, SHOP, client, status_of
 from tests.apiservice.memory import INSTANT, Door, Memory, total
 

@@ -18,7 +18,7 @@ import yaml
 from apiservice.lifecycle import Lifecycle
 from apiservice.main import load
 from apiservice.main import serving as main_serving
-from apiservice.sources.examinations import Examinations
+from apiservice.sources.examinations import Examination, Examinations
 from apiservice.sources.health import SourceHealth, SourceState
 from apiservice.sources.page import Sources
 from metrics_api import Backend, Source, Terms, Window
@@ -40,6 +40,7 @@ class Known:
     """How sources have been, by their names."""
 
     healths: dict[str, SourceHealth] = field(default_factory=dict)
+    home: str = "east"
 
     def health(self, source: str) -> SourceHealth:
         """See :class:`apiservice.sources.health.Outcomes`."""
@@ -89,7 +90,7 @@ async def served(
     """A server with these sources."""
     examinations = Examinations(sources, Window(60), lambda: NOW, timer or Timer())
     async with (
-        serving(door=door, sources=Sources(examinations, known or Known(), "east")) as server,
+        serving(door=door, sources=Sources(examinations, known or Known())) as server,
         aiohttp.ClientSession() as session,
     ):
         yield Client(session, f"http://127.0.0.1:{server.port}")
@@ -196,6 +197,65 @@ async def test_one_source_has_a_path_of_its_own_and_what_is_none_is_404():
         status, _, body = await client.ask(f"{PATH}/none")
     assert status == 404
     assert json.loads(body)["message"] == 'sources.metrics.smi-spec.io "none" not found'
+
+
+async def test_sources_that_change_places_are_examined_anew_and_others_are_not():
+    mesh, edge = source("mesh", outcome=WELL), source("edge", outcome=WELL)
+    examinations = Examinations([mesh, edge], Window(60))
+    await examinations.look(examinations.sources)
+    changed, added = source("edge", outcome=ILL), source("new", outcome=WELL)
+    examinations.follow([mesh, changed, added])
+    found = await examinations.look(examinations.sources)
+    assert [backend(each).examined for each in (mesh, edge, changed, added)] == [1, 1, 1, 1]
+    assert {name: each.diagnosis for name, each in found.items()} == {"mesh": WELL, "edge": ILL, "new": WELL}
+
+
+async def test_the_examination_of_a_source_that_leaves_ends():
+    hanging = source("mesh", outcome=WELL, delay=60)
+    examinations = Examinations([hanging], Window(60))
+    looking = asyncio.ensure_future(examinations.look([hanging]))
+    while not backend(hanging).examined:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    examinations.follow([])
+    assert await looking == {"mesh": Examination()}
+
+
+class Present(Known):
+    """How those have been that are there; of others nobody knows."""
+
+    def health(self, source: str) -> SourceHealth:
+        """See :class:`apiservice.sources.health.Outcomes`."""
+        return self.healths[source]
+
+
+async def test_a_source_that_goes_while_it_is_examined_is_not_told_of():
+    going, staying = source("mesh", outcome=WELL, delay=60), source("edge", outcome=WELL)
+    examinations = Examinations([going, staying], Window(60))
+    known = Present({"mesh": SourceHealth(), "edge": SourceHealth()})
+    async with serving(sources=Sources(examinations, known)) as server, aiohttp.ClientSession() as session:
+        client = Client(session, f"http://127.0.0.1:{server.port}")
+        asked = [asyncio.ensure_future(client.ask(path)) for path in (PATH, f"{PATH}/mesh")]
+        while not backend(going).examined:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        del known.healths["mesh"]
+        examinations.follow([staying])
+        (status, _, body), (alone, _, _) = await asyncio.gather(*asked)
+    assert (status, alone) == (200, 404)
+    assert [item["metadata"]["name"] for item in json.loads(body)["items"]] == ["edge"]
+
+
+async def test_an_examination_that_ends_before_it_began_leaves_no_trace():
+    mesh = source("mesh", outcome=WELL)
+    examinations = Examinations([mesh], Window(60))
+    looking = asyncio.ensure_future(examinations.look([mesh]))
+    await asyncio.sleep(0)
+    examinations.follow([])
+    again = source("mesh", outcome=ILL)
+    examinations.follow([again])
+    assert (await examinations.look([again]))["mesh"].diagnosis == ILL
+    assert not (await looking)["mesh"].running
+    await examinations.close()
 
 
 async def test_one_source_is_examined_alone():

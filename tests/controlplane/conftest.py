@@ -2,48 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Generator
+from collections.abc import AsyncIterator, Generator
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
-from tests.controlplane.parts import MissingPart, Parts, find_part, find_parts
+from tests.controlplane.parts import Parts, at_hand, find_part
 from tests.controlplane.plane import ControlPlane
 
 _PLANE = pytest.StashKey[ControlPlane]()
 _MARK = pytest.StashKey[int]()
-_T = TypeVar("_T")
-
-
-async def _at_hand(found: Awaitable[_T]) -> _T:
-    """What is looked for; where it is missing, the tests that need it are skipped, or fail if CI=true."""
-    try:
-        return await found
-    except MissingPart as missing:
-        if os.environ.get("CI") == "true":
-            raise pytest.fail.Exception(str(missing), pytrace=False) from None
-        pytest.skip(str(missing))
-
-
-@pytest.fixture(scope="session")
-async def parts() -> Parts:
-    """The commands of a control plane."""
-    return await _at_hand(find_parts())
-
-
-@pytest.fixture(scope="session")
-async def kube_controller_manager() -> str:
-    """The path of the command."""
-    return await _at_hand(find_part("kube-controller-manager"))
 
 
 @pytest.fixture(scope="session")
 async def informer() -> str:
     """The path of the command."""
-    return await _at_hand(find_part("informer"))
+    return await at_hand(find_part("informer"))
 
 
 @pytest.fixture(scope="session")

@@ -30,6 +30,7 @@ class Known:
     """How sources have been, by their names."""
 
     healths: Mapping[str, SourceHealth] = field(default_factory=dict)
+    home: str = ""
 
     def health(self, source: str) -> SourceHealth:
         """See :class:`apiservice.sources.health.Outcomes`."""
@@ -99,7 +100,7 @@ async def sourced(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Plu
     health = {"edge": SourceHealth(SourceState.FAILING, "no target\x1b[2J answers", NOW), "mesh": SourceHealth(SourceState.OK)}
     sources = (source("mesh", outcome=mesh), source("edge", Terms("west", ("shop", "team-*")), type="scrape"))
     examinations = Examinations(sources, Window(60), lambda: NOW)
-    async with serving(sources=Sources(examinations, Known(health), "east")) as server:
+    async with serving(sources=Sources(examinations, Known(health, "east"))) as server:
         assert server.port is not None
         yield plugin_for(server.port, tmp_path_factory.mktemp("sources"))
 

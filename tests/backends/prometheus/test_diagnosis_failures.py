@@ -86,7 +86,7 @@ async def test_a_certificate_of_an_unknown_authority_is_told(tmp_path: Path):
 
 async def test_a_file_that_is_gone_is_told():
     finding = await only(PrometheusSettings("mesh", "https://127.0.0.1:1", None, tls=TlsSettings(ca_file="/no/such/file")))
-    assert finding.what == "it cannot be asked: No such file or directory"
+    assert finding.what == 'the file "/no/such/file" of "tls" cannot be read'
     assert finding.advice == "check the files that tls names"
 
 

@@ -22,6 +22,7 @@ from metrics_api import (
     ResourceRef,
     Sample,
     Side,
+    Span,
     TrafficMetrics,
     Unsupported,
     Window,
@@ -197,6 +198,15 @@ async def test_what_is_in_another_cluster_alone_is_not_found_and_said_to_be_ther
     assert caught.value.name == name
     with pytest.raises(NotFound, match=r"not found$"):
         await ask(clusters("east", meshes), f"namespaces/shop/{path.replace('cart', 'nobody')}")
+
+
+async def test_a_history_of_what_is_not_there_asks_nobody_else():
+    """Each of its instants would ask every other cluster."""
+    meshes = fleet()
+    asking = replace(question("namespaces/shop/deployments/cart"), span=Span(100, 160, 30))
+    with pytest.raises(NotFound, match=r"not found$"):
+        await clusters("east", meshes).answer(asking, 160)
+    assert asked(meshes) <= {"east"}
 
 
 async def test_a_404_does_not_wait_for_a_cluster_that_is_slow(monkeypatch: pytest.MonkeyPatch):

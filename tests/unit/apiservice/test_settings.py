@@ -232,12 +232,57 @@ def test_a_visibility_that_is_none_is_refused():
 def test_peers_are_authorised_by_a_cluster():
     text = "server: {peerVisibility: authorized, insecurePort: 8080}\nkubernetes: {enabled: false}"
     assert problems(text) == [
-        "server.peerVisibility: authorized asks kube-apiserver who may read what: it needs kubernetes.enabled: true"
+        "server.yaml:1: server.peerVisibility: authorized asks kube-apiserver who may read what: it needs kubernetes.enabled: true"
     ]
 
 
 def test_a_right_taken_away_must_not_show_for_minutes():
     text = "server: {peerVisibility: authorized}\nmetrics: {refresh: 31s}"
-    told = "server.peerVisibility: authorized needs a metrics.refresh of 30s at most: with it watchers learn of rights taken away"
-    assert problems(text) == [told]
+    told = "authorized needs a metrics.refresh of 30s at most: with it watchers learn of rights taken away"
+    assert problems(text) == [f"server.yaml:1: server.peerVisibility: {told}"]
     assert settings(text.replace("31s", "30s")).metrics.refresh == 30
+
+
+def test_a_secret_may_keep_the_serving_certificate():
+    assert settings().server.cert_secret == ""
+    assert settings("server: {certSecret: trafficmetrics-issued}").server.cert_secret == "trafficmetrics-issued"
+    assert settings(flags={"cert-secret": "other.one"}).server.cert_secret == "other.one"
+    assert settings("", None, {"TRAFFICMETRICS_CERT_SECRET": "third"}).server.cert_secret == "third"
+
+
+@pytest.mark.parametrize("name", ["Upper", "under_score", "-first", "last-", "two..dots", "a/b", "x" * 254])
+def test_a_secret_has_the_name_of_an_object(name: str):
+    (told,) = problems(f"server: {{certSecret: {name}}}")
+    assert told.startswith(f'server.yaml:1: server.certSecret: "{name}" is not the name of an object')
+
+
+def test_a_certificate_is_kept_in_one_place():
+    text = """server:
+  certSecret: trafficmetrics-issued
+  tlsCertFile: /dev/null
+  tlsPrivateKeyFile: /dev/null
+"""
+    assert any(told.startswith("server.yaml:2: server.certSecret: a certificate is given by") for told in problems(text))
+
+
+def test_a_secret_is_kept_in_a_cluster():
+    text = "server: {certSecret: trafficmetrics-issued, insecurePort: 8080}\nkubernetes: {enabled: false}"
+    assert problems(text) == ["server.yaml:1: server.certSecret: a Secret is kept in a cluster: it needs kubernetes.enabled: true"]
+    assert problems(text.replace("certSecret: trafficmetrics-issued, ", ""), {"cert-secret": "issued"}) == [
+        "--cert-secret: a Secret is kept in a cluster: it needs kubernetes.enabled: true"
+    ]
+
+
+@pytest.mark.parametrize("key", ["tlsCertFile", "tlsPrivateKeyFile"])
+def test_a_certificate_file_that_is_written_out_as_empty_is_none(key: str):
+    text = f'server: {{certSecret: issued, {key}: ""}}'
+    assert settings(text).server.cert_secret == "issued"
+    assert settings(f"server: {{{key}: ''}}").server.tls_cert_file == ""
+
+
+def test_flags_take_back_the_certificate_files_of_the_configuration():
+    text = "server: {tlsCertFile: /dev/null, tlsPrivateKeyFile: /dev/null}"
+    read = settings(text, {"tls-cert-file": "", "tls-private-key-file": "", "cert-secret": "issued"})
+    assert (read.server.tls_cert_file, read.server.tls_private_key_file, read.server.cert_secret) == ("", "", "issued")
+    (told,) = [each for each in problems(text, {"tls-cert-file": ""}) if "go together" in each]
+    assert told.startswith("server.yaml:1: server.tlsPrivateKeyFile: ")

@@ -32,6 +32,22 @@ def test_a_circuit_is_what_it_was_last() -> None:
     assert states == [[({"source": "mesh"}, now), ({"source": "far"}, 0)] for now in (1, 1, 0, 1)]
 
 
+def test_the_circuits_of_sources_that_come_into_force_are_closed() -> None:
+    telemetry = Telemetry("0.1.0", ["mesh"])
+    telemetry.sources.circuit("mesh", is_open=True)
+    telemetry.sources.expect(["mesh"])
+    assert scrape(telemetry)[CIRCUIT] == [({"source": "mesh"}, 0)]
+
+
+def test_of_a_source_that_is_forgotten_no_series_is_left() -> None:
+    telemetry = Telemetry("0.1.0", ["mesh", "far"])
+    telemetry.sources.asked("mesh", "BackendTimeout", 0.2, 0)
+    telemetry.checked("readyz", "source-mesh", passed=False)
+    telemetry.forget("mesh")
+    left = text(page(telemetry))
+    assert ('source="mesh"' in left, "source-mesh" in left, 'source="far"' in left) == (False, False, True)
+
+
 def test_who_was_passed_over_is_counted_by_reason() -> None:
     telemetry = Telemetry("0.1.0", ["mesh", "far"])
     for reason in ("circuit", "circuit", "decided"):
