@@ -264,8 +264,6 @@ async def _respond(surface: Surface, info: RequestInfo, request: web.Request) ->
     """The response of a surface, which finds the body read."""
     if info.verb == "watch":
         raise watch_not_supported(info)
-    if (request.content_length or 0) > LARGEST_BODY:
-        raise entity_too_large()
     try:
         await request.read()
     except web.HTTPRequestEntityTooLarge as error:

@@ -1,4 +1,4 @@
-"""The doctor: what was found when the sources were examined, told on one screen, or as JSON."""
+"""The doctor: what was found when the cluster and the sources were examined, told on one screen, or as JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from apiservice.sources.examination import Examined
 from metrics_api import Merge, Source, Window, format_duration
-from metrics_api.diagnosis import Ability, Finding, Level
+from metrics_api.diagnosis import Ability, Diagnosis, Finding, Level
 
 __all__ = ["FORMS", "render"]
 
@@ -21,22 +21,51 @@ _ORDER = (Level.PROBLEM, Level.WARNING, Level.OK)
 _NOTHING = "-"
 
 
-def render(examined: Sequence[Examined], window: Window, form: str, width: int = 0) -> str:
-    """What was found, in one of :data:`FORMS`; text for ``width`` columns, those of the terminal by default."""
+def render(
+    examined: Sequence[Examined],
+    window: Window,
+    form: str,
+    width: int = 0,
+    *,
+    cluster: Diagnosis | None = None,
+    remark: str = "",
+) -> str:
+    """What was found, in one of :data:`FORMS`; text for ``width`` columns, those of the terminal by default.
+
+    ``cluster`` is what was found in the cluster, None where none was looked at; ``remark`` is a sentence about that.
+    """
     if form == "json":
-        return json.dumps(_document(examined, window), indent=2)
+        return json.dumps(_document(examined, cluster, window), indent=2)
     columns = width or shutil.get_terminal_size((_WIDEST, 0)).columns
-    return "\n".join(_lines(examined, window, min(max(columns, _NARROWEST), _WIDEST)))
+    return "\n".join(_lines(examined, cluster, remark, window, min(max(columns, _NARROWEST), _WIDEST)))
 
 
-def _document(examined: Sequence[Examined], window: Window) -> dict[str, object]:
+def _document(examined: Sequence[Examined], cluster: Diagnosis | None, window: Window) -> dict[str, object]:
+    diagnoses = _all(examined, cluster)
     return {
-        "ok": not _number(examined, Level.PROBLEM),
+        "ok": not _number(diagnoses, Level.PROBLEM),
         "window": str(window),
-        "problems": _number(examined, Level.PROBLEM),
-        "warnings": _number(examined, Level.WARNING),
+        "problems": _number(diagnoses, Level.PROBLEM),
+        "warnings": _number(diagnoses, Level.WARNING),
+        "cluster": None if cluster is None else _cluster(cluster),
         "sources": [_entry(each) for each in examined],
     }
+
+
+def _cluster(diagnosis: Diagnosis) -> dict[str, object]:
+    return {
+        "level": diagnosis.level.value,
+        "summary": diagnosis.summary,
+        "facts": dict(diagnosis.facts),
+        "findings": _findings(diagnosis),
+    }
+
+
+def _findings(diagnosis: Diagnosis) -> list[dict[str, str]]:
+    return [
+        {"level": finding.level.value, "check": finding.check, "what": finding.what, "advice": finding.advice}
+        for finding in _sorted(diagnosis.findings)
+    ]
 
 
 def _entry(examined: Examined) -> dict[str, object]:
@@ -61,27 +90,34 @@ def _entry(examined: Examined) -> dict[str, object]:
             {"dialect": able.dialect, "resources": able.resources, "told": list(able.told), "lost": list(able.lost)}
             for able in diagnosis.abilities
         ],
-        "findings": [
-            {"level": finding.level.value, "check": finding.check, "what": finding.what, "advice": finding.advice}
-            for finding in _sorted(diagnosis.findings)
-        ],
+        "findings": _findings(diagnosis),
     }
 
 
-def _lines(examined: Sequence[Examined], window: Window, width: int) -> Iterator[str]:
+def _lines(examined: Sequence[Examined], cluster: Diagnosis | None, remark: str, window: Window, width: int) -> Iterator[str]:
+    if cluster is not None:
+        yield from _wrapped("cluster: ", cluster.summary, width)
+        yield from _told(cluster, width)
     for each in examined:
-        diagnosis = each.diagnosis
-        yield from _wrapped(f"{each.source.name}: ", diagnosis.summary, width)
+        yield from _wrapped(f"{each.source.name}: ", each.diagnosis.summary, width)
         for text in _about(each):
             yield from _wrapped("  ", text, width)
-        for line in _table(diagnosis.abilities):
+        for line in _table(each.diagnosis.abilities):
             yield f"  {line}"
-        for finding in _sorted(diagnosis.findings):
-            yield from _wrapped(f"  {finding.level.value:<8} ", finding.what, width)
-            if finding.advice:
-                yield from _wrapped(f"  {'':<8} -> ", finding.advice, width)
-        yield ""
-    yield _verdict(examined, window)
+        yield from _told(each.diagnosis, width)
+    if remark:
+        yield from _wrapped("", remark, width)
+    verdict = _verdict(_all(examined, cluster))
+    yield f"{verdict}, for a window of {window}" if examined else verdict
+
+
+def _told(diagnosis: Diagnosis, width: int) -> Iterator[str]:
+    """The findings, the worst first, and an empty line."""
+    for finding in _sorted(diagnosis.findings):
+        yield from _wrapped(f"  {finding.level.value:<8} ", finding.what, width)
+        if finding.advice:
+            yield from _wrapped(f"  {'':<8} -> ", finding.advice, width)
+    yield ""
 
 
 def _about(examined: Examined) -> Iterator[str]:
@@ -113,10 +149,10 @@ def _offer(source: Source) -> Iterator[str]:
         yield f"numbers are {format_duration(offer.delay)} old"
 
 
-def _verdict(examined: Sequence[Examined], window: Window) -> str:
-    counts = [(level.value, _number(examined, level)) for level in (Level.PROBLEM, Level.WARNING)]
+def _verdict(diagnoses: Sequence[Diagnosis]) -> str:
+    counts = [(level.value, _number(diagnoses, level)) for level in (Level.PROBLEM, Level.WARNING)]
     told = [f"{count} {word}{'' if count == 1 else 's'}" for word, count in counts if count]
-    return f"{' and '.join(told) or 'all is well'}, for a window of {window}"
+    return " and ".join(told) or "all is well"
 
 
 def _table(abilities: Sequence[Ability]) -> Iterator[str]:
@@ -149,5 +185,9 @@ def _sorted(findings: Sequence[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda finding: _ORDER.index(finding.level))
 
 
-def _number(examined: Sequence[Examined], level: Level) -> int:
-    return sum(finding.level is level for each in examined for finding in each.diagnosis.findings)
+def _all(examined: Sequence[Examined], cluster: Diagnosis | None) -> list[Diagnosis]:
+    return [*([cluster] if cluster is not None else []), *(each.diagnosis for each in examined)]
+
+
+def _number(diagnoses: Sequence[Diagnosis], level: Level) -> int:
+    return sum(finding.level is level for each in diagnoses for finding in each.findings)

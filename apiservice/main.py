@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -18,32 +18,37 @@ from typing import Any
 from apiservice.answers import Answers
 from apiservice.app import AppOptions, build_app
 from apiservice.certificates import ensure_serving_pair, service_names
+from apiservice.checkup import UNSEEN, Subject, examine_cluster, parse_address, reachable, subject_of, with_lifetimes
 from apiservice.clock import SYSTEM_CLOCK
 from apiservice.cluster import cluster_of
+from apiservice.configuring import add_config_commands
 from apiservice.doctor import FORMS, render
 from apiservice.federation.fanout import Fanout
 from apiservice.federation.fanouts import Federation, home_of
 from apiservice.health import PING, Check, Health
+from apiservice.issuance import Issuer, issuing
 from apiservice.lifecycle import Lifecycle, until_stopped
 from apiservice.logformat import LogFormat
 from apiservice.logs import level_of, writing_log
 from apiservice.objects import Objects, StandaloneObjects
 from apiservice.paging import Pager
 from apiservice.question import parse_question
+from apiservice.reloading import ConfigurationFiles, CurrentSources, Reloader
 from apiservice.server import LOOPBACK, background, forever, listening
 from apiservice.serving import ServingTLS
-from apiservice.settings import KubernetesSettings, MetricsSettings, ServerSettings, Settings, add_options, read_settings
-from apiservice.sources.examination import examine
+from apiservice.settings import KubernetesSettings, MetricsSettings, ServerSettings, Settings, add_options
+from apiservice.sources.examination import Examined, examine
 from apiservice.sources.examinations import Examinations
 from apiservice.sources.page import Sources
 from apiservice.surfaces.configured import groups_of, surfaces_of
 from apiservice.telemetry import Telemetry
 from apiservice.tuning import tune
 from apiservice.visibility import AuthorizedPeers, PeerVisibility
-from backends.registry import configured
+from backends.registry import configured, dialect_files
 from metrics_api import BadConfiguration, Source, TrafficError
-from metrics_api.diagnosis import Level
-from metrics_api.document import Node, Problems, parse_document
+from metrics_api.diagnosis import Diagnosis, Level
+from metrics_api.document import Problems, parse_document
+from metrics_api.resources import API_VERSION
 
 __all__ = ["load", "main", "serving"]
 
@@ -89,12 +94,24 @@ def _parser() -> argparse.ArgumentParser:
 
     doctor = commands.add_parser(
         "doctor",
-        help="test every source, and say what is wrong and what to do",
-        description="Tests every source that serve would use. Exits with 1 when there is a problem, with 2 when there is nothing to test.",
+        help="test the cluster and every source, and say what is wrong and what to do",
+        description=(
+            "Tests the way from kube-apiserver to the server, what it may do, and every source that serve would use."
+            " Exits with 1 when there is a problem, with 2 when there is nothing to test."
+        ),
         allow_abbrev=False,
     )
     _add_settings(doctor)
     doctor.add_argument("-o", "--output", choices=FORMS, default=FORMS[0], help="text, or json for programs")
+    doctor.add_argument(
+        "--only", choices=("cluster", "sources"), help="test only these; a cluster can be tested without any source"
+    )
+    doctor.add_argument(
+        "--server-address",
+        type=parse_address,
+        metavar="HOST:PORT",
+        help="where the server is reached from here, to look at its certificate; found out by default where that is possible",
+    )
     doctor.set_defaults(run=_doctor)
 
     demo = commands.add_parser("demo", help="a small mesh of real Envoys, scraped directly, served to kubectl", allow_abbrev=False)
@@ -102,10 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--simulate", action="store_true", help="simulate the proxies instead of starting Envoys")
     demo.set_defaults(run=_demo)
 
-    config = commands.add_parser("config", help="work with configuration files").add_subparsers(required=True, metavar="COMMAND")
-    check = config.add_parser("check", help="name every problem of a file; exits with 2 when there is one")
-    check.add_argument("file", metavar="FILE", help="configuration file; the dialect files it names are read, too")
-    check.set_defaults(run=_check)
+    add_config_commands(commands, _files)
     return parser
 
 
@@ -119,26 +133,47 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     add_options(parser)
 
 
-def _loaded(options: argparse.Namespace) -> tuple[Settings, list[Source]]:
+def _written(options: argparse.Namespace) -> ConfigurationFiles:
     flags = {name.replace("_", "-"): value for name, value in vars(options).items() if isinstance(value, str)}
-    return load(options.config, flags, os.environ)
+    return _files(options.config, flags, os.environ)
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    settings, sources = _loaded(options)
+    settings, sources = _written(options).load(sources_needed=options.only != "cluster")
+    wanted = [] if options.only == "cluster" else sources
+    looked_at = options.only != "sources" and reachable(settings, os.environ)
+    subject = subject_of(settings, options.server_address or "") if looked_at else None
+    if subject is None and not wanted:
+        raise BadConfiguration([UNSEEN])
     # What is wrong with a source is printed; the log says the same once more, and is for those who ask for it.
     verbosity = settings.logging.verbosity
     with writing_log(sys.stderr, settings.logging.format, level_of(verbosity) if verbosity else logging.CRITICAL):
-        home = home_of(sources, settings.kubernetes.cluster_name, standalone=not settings.kubernetes.enabled)
-        examined = asyncio.run(examine(sources, settings.metrics.window, home))
-    print(render(examined, settings.metrics.window, options.output))
-    return 1 if any(each.level is Level.PROBLEM for each in examined) else 0
+        cluster, examined = asyncio.run(_examine(settings, wanted, subject))
+    remark = UNSEEN if subject is None and settings.kubernetes.enabled and options.only != "sources" else ""
+    print(render(examined, settings.metrics.window, options.output, cluster=cluster, remark=remark))
+    levels = [*([cluster.level] if cluster is not None else []), *(each.level for each in examined)]
+    return 1 if Level.PROBLEM in levels else 0
+
+
+async def _examine(
+    settings: Settings, sources: Sequence[Source], subject: Subject | None
+) -> tuple[Diagnosis | None, list[Examined]]:
+    """What is found in the cluster, None where there is none to be looked at, and in the sources."""
+    home = home_of(sources, settings.kubernetes.cluster_name, standalone=not settings.kubernetes.enabled)
+
+    async def examined() -> list[Examined]:
+        return await with_lifetimes(await examine(sources, settings.metrics.window, home), SYSTEM_CLOCK.now())
+
+    if subject is None:
+        return None, await examined()
+    return await asyncio.gather(examine_cluster(subject), examined())
 
 
 def _serve(options: argparse.Namespace) -> int:
-    settings, sources = _loaded(options)
+    files = _written(options)
+    settings, sources = files.load()
     with writing_log(sys.stderr, settings.logging.format, level_of(settings.logging.verbosity)):
-        _run(_serve_until_stopped(settings, sources))
+        _run(_serve_until_stopped(settings, sources, files))
     return 0
 
 
@@ -168,56 +203,13 @@ async def _show(port: int, *, simulate: bool) -> None:
             await forever()
 
 
-def _check(options: argparse.Namespace) -> int:
-    load(options.file, {}, {})
-    print(f"{options.file}: no problems found")
-    return 0
-
-
 def load(file: str | None, flags: Mapping[str, str], environment: Mapping[str, str]) -> tuple[Settings, list[Source]]:
     """Settings and sources, from a file and what overrides it; :class:`BadConfiguration` lists every mistake."""
-    problems = Problems()
-    settings = read_settings(_text(file), file or "configuration", flags, environment, problems)
-    entries = [*settings.backends, *_source_of_flags(flags, environment, problems)]
-    if not entries:
-        problems.add("backends", "no source is configured: list one, or give --prometheus-url")
-    sources = configured(entries)
-    for source in sources:
-        # Answers are of an instant that may be a refresh ago.
-        reach = source.offer.reach
-        if reach is not None and settings.metrics.refresh > reach:
-            told = f'source "{source.name}" cannot be asked about more than {reach}s ago: make it {reach}s at most'
-            problems.add("metrics.refresh", told)
-    problems.raise_if_any()
-    return settings, sources
+    return _files(file, flags, environment).load()
 
 
-def _text(file: str | None) -> str:
-    if file is None:
-        return ""
-    try:
-        return Path(file).read_text(encoding="utf-8")
-    except OSError as error:
-        raise BadConfiguration([f"{file}: cannot be read: {error.strerror}"]) from error
-    except UnicodeDecodeError as error:
-        raise BadConfiguration([f"{file}: is not UTF-8 text"]) from error
-
-
-def _source_of_flags(flags: Mapping[str, str], environment: Mapping[str, str], problems: Problems) -> list[Node]:
-    """The source that ``--prometheus-url`` and ``--dialect`` describe, as an entry of ``backends``."""
-    given = {
-        key: flags.get(flag) or environment.get(f"TRAFFICMETRICS_{flag.upper().replace('-', '_')}", "")
-        for key, flag in (("url", "prometheus-url"), ("dialect", "dialect"))
-    }
-    if not any(given.values()):
-        return []
-    entry = {"name": "prometheus", "type": "prometheus", **{key: value for key, value in given.items() if value}}
-    flag_of = {"url": "--prometheus-url", "dialect": "--dialect"}
-    nodes = {key: Node(value, flag_of.get(key, "flags"), 0, "", problems) for key, value in entry.items()}
-    if "url" not in entry:
-        problems.add("--prometheus-url", "is missing: --dialect says what that store keeps")
-        return []
-    return [Node(nodes, "flags", 0, "", problems)]
+def _files(file: str | None, flags: Mapping[str, str], environment: Mapping[str, str]) -> ConfigurationFiles:
+    return ConfigurationFiles(file, flags, environment, configured, dialect_files)
 
 
 def _port(text: str) -> int:
@@ -236,10 +228,10 @@ def _run(main_task: Coroutine[Any, Any, None]) -> None:
         runner.run(main_task)
 
 
-async def _serve_until_stopped(settings: Settings, sources: Sequence[Source]) -> None:
+async def _serve_until_stopped(settings: Settings, sources: Sequence[Source], files: ConfigurationFiles) -> None:
     lifecycle = Lifecycle()
     ending = until_stopped(lifecycle, settings.server.shutdown_delay_duration, exit_on_second=True)
-    async with ending, serving(settings, sources, lifecycle) as urls:
+    async with ending, serving(settings, sources, lifecycle, files=files) as urls:
         for url in urls:
             logger.info("serving %s", url)
         await forever()
@@ -247,27 +239,40 @@ async def _serve_until_stopped(settings: Settings, sources: Sequence[Source]) ->
 
 @asynccontextmanager
 async def serving(
-    settings: Settings, sources: Sequence[Source], lifecycle: Lifecycle, objects: Objects | None = None
+    settings: Settings,
+    sources: Sequence[Source],
+    lifecycle: Lifecycle,
+    objects: Objects | None = None,
+    files: ConfigurationFiles | None = None,
 ) -> AsyncIterator[list[str]]:
-    """The whole server, running; yields the URLs it is reached at. ``objects`` stand in for those of a cluster."""
+    """The whole server, running; yields the URLs it is reached at.
+
+    ``objects`` stand in for those of a cluster. ``files`` are where ``sources`` are written, and are followed.
+    """
     async with AsyncExitStack() as stack:
-        telemetry = Telemetry(VERSION, [source.name for source in sources])
-        telemetry.spending.follow([source.backend for source in sources])
+        telemetry = Telemetry(VERSION)
         cluster = await stack.enter_async_context(
             cluster_of(settings.kubernetes, settings.metrics.default_workload_kind, telemetry)
         )
-        for source in sources:
-            await stack.enter_async_context(source.backend)
-        federation = _federation(settings, sources, telemetry)
-        stack.push_async_callback(federation.close)
-        service = federation.service(objects or cluster.objects, StandaloneObjects(settings.metrics.default_workload_kind))
-        answers = Answers(service, settings.metrics.refresh, sharing=telemetry.sharing.answers)
+        examinations = Examinations(sources, settings.metrics.window)
+        elsewhere = StandaloneObjects(settings.metrics.default_workload_kind)
+        opening = CurrentSources.opened(
+            sources,
+            lambda members: _federation(settings, members, telemetry),
+            lambda federation: federation.service(objects or cluster.objects, elsewhere),
+            (telemetry, examinations),
+        )
+        current = await stack.enter_async_context(opening)
+        answers = Answers(current, settings.metrics.refresh, sharing=telemetry.sharing.answers)
         server = settings.server
         authorized = server.peer_visibility is PeerVisibility.AUTHORIZED
         peers = AuthorizedPeers(answers, cluster.authorizer, objects or cluster.objects) if authorized else None
-        tls = ServingTLS(_serving_files(server), cluster.authorities, SYSTEM_CLOCK) if settings.kubernetes.enabled else None
+        issuer = await stack.enter_async_context(_issuer(settings)) if server.cert_secret else None
+        serving_files = issuer.files if issuer else _serving_files(server)
+        tls = ServingTLS(serving_files, cluster.authorities, SYSTEM_CLOCK) if settings.kubernetes.enabled else None
         checks = [*cluster.checks, *([Check("serving-cert", tls.unusable)] if tls else [])]
-        troubles = [Check(f"source-{source.name}", partial(federation.trouble, source.name), required=False) for source in sources]
+        # Who has been trusted so far still is: serving does not depend on it.
+        bundled = [Check("ca-bundle", issuer.trouble, required=False)] if issuer else []
         app = build_app(
             service=peers or answers,
             parse=lambda info, query: parse_question(info, query, settings.metrics.window),
@@ -285,20 +290,25 @@ async def serving(
             ),
             health=Health(
                 healthz=(PING, *checks),
-                readyz=(PING, *checks, *troubles, Check("shutdown", lifecycle.shutdown)),
+                readyz=lambda: (PING, *checks, *bundled, *_troubles(current), Check("shutdown", lifecycle.shutdown)),
                 observe=telemetry.checked,
             ),
             telemetry=telemetry,
             # Replicas that serve with one certificate take each other's continue tokens.
             pager=Pager(secret=tls.secret) if tls else None,
             peers=peers,
-            sources=Sources(Examinations(sources, settings.metrics.window), federation),
+            sources=Sources(examinations, current),
             surfaces=partial(surfaces_of, settings, cluster.ready_pods),
         )
         app.on_response_prepare.append(lifecycle.say_goodbye)
         chores = list(cluster.chores)
+        if files is not None:
+            chores.append(Reloader(files, settings, current, telemetry.reloads).run)
         if tls is not None:
+            telemetry.certificate.follow(tls.expires)
             chores += [tls.keep_fresh, partial(tls.follow, cluster.trust_changed)]
+            if issuer is not None:
+                chores += [issuer.keep, partial(tls.follow, issuer.changed)]
         # The socket is closed first: what is under way then still finds an inventory that is followed.
         await stack.enter_async_context(background(chores))
         urls: list[str] = []
@@ -312,6 +322,11 @@ async def serving(
         yield urls
 
 
+def _troubles(current: CurrentSources) -> list[Check]:
+    """A check for each source that is in force."""
+    return [Check(f"source-{source.name}", partial(current.trouble, source.name), required=False) for source in current.sources]
+
+
 def _federation(settings: Settings, sources: Sequence[Source], telemetry: Telemetry) -> Federation:
     metrics = settings.metrics
     home = home_of(sources, settings.kubernetes.cluster_name, standalone=not settings.kubernetes.enabled)
@@ -319,6 +334,12 @@ def _federation(settings: Settings, sources: Sequence[Source], telemetry: Teleme
     if settings.kubernetes.cluster_name and all(source.terms.cluster not in ("", home) for source in sources):
         logger.warning('no source tells of cluster "%s", which kubernetes.clusterName says this is', home)
     return Federation(sources, home, lambda members: Fanout(members, *told), telemetry.sources)
+
+
+def _issuer(settings: Settings) -> AbstractAsyncContextManager[Issuer]:
+    """Who keeps a certificate in a Secret, and the APIServices of all groups that are served at its authority."""
+    others = [version.api_version for group in groups_of(settings.surfaces) for version in group.versions]
+    return issuing(settings.server, settings.kubernetes, [API_VERSION, *others])
 
 
 def _serving_files(server: ServerSettings) -> Callable[[], tuple[Path, Path]]:
