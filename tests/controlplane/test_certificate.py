@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import datetime as dt
 import json
 import shutil
 import ssl
@@ -13,6 +14,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.controlplane.plane import API_SERVICE, DEPLOY, NAMESPACE, SERVICE_HOST, ControlPlane, manifest
 
@@ -37,16 +41,29 @@ async def apply_api_service(plane: ControlPlane) -> None:
     assert run.code == 0, run.stderr
 
 
-async def issue(plane: ControlPlane) -> None:
+async def run_script(plane: ControlPlane, *arguments: str) -> tuple[int | None, str]:
+    """``deploy/issue-certificate``: its exit code, and what it printed."""
     process = await asyncio.create_subprocess_exec(
         DEPLOY / "issue-certificate",
-        "7",
+        *arguments,
         env=plane.environment(),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
     output, _ = await process.communicate()
-    assert process.returncode == 0, output.decode()
+    return process.returncode, output.decode()
+
+
+async def issue(plane: ControlPlane, *arguments: str) -> None:
+    code, output = await run_script(plane, *arguments, "7")
+    assert code == 0, output
+
+
+async def trust(plane: ControlPlane, *certificates: bytes) -> None:
+    """Makes them the ``caBundle``, in this order."""
+    patch = {"spec": {"caBundle": base64.b64encode(b"".join(certificates)).decode()}}
+    run = await plane.kubectl("patch", "apiservice", API_SERVICE, "--type=merge", "--patch", json.dumps(patch))
+    assert run.code == 0, run.stderr
 
 
 async def bundle(plane: ControlPlane, name: str = API_SERVICE) -> str:
@@ -54,12 +71,12 @@ async def bundle(plane: ControlPlane, name: str = API_SERVICE) -> str:
     return base64.b64decode(run.stdout).decode()
 
 
-async def mounted(plane: ControlPlane, folder: Path) -> Path:
+async def mounted(plane: ControlPlane, folder: Path, name: str = "trafficmetrics-serving") -> Path:
     """The Secret's entries as files, the way the kubelet shows them to the server; ``folder`` must exist."""
-    run = await plane.kubectl("get", "secret", "trafficmetrics-serving", "-n", NAMESPACE, "-o", "json")
+    run = await plane.kubectl("get", "secret", name, "-n", NAMESPACE, "-o", "json")
     assert run.code == 0, run.stderr
-    for name, value in json.loads(run.stdout)["data"].items():
-        (folder / name).write_bytes(base64.b64decode(value))
+    for entry, value in json.loads(run.stdout)["data"].items():
+        (folder / entry).write_bytes(base64.b64decode(value))
     return folder
 
 
@@ -102,6 +119,68 @@ async def test_during_a_renewal_both_certificates_verify(unfilled: ControlPlane,
     shake_hands(folders[1], trusted, SERVICE_HOST)
     with pytest.raises(ssl.SSLCertVerificationError):
         shake_hands(folders[0], trusted, SERVICE_HOST)
+
+
+async def test_others_find_the_authority_beside_the_certificate(unfilled: ControlPlane, tmp_path: Path):
+    for _ in range(2):
+        await issue(unfilled)
+    folder = await mounted(unfilled, tmp_path)
+    assert (folder / "ca.crt").read_text() == await bundle(unfilled)
+
+
+async def test_every_authority_that_is_still_valid_stays_trusted(unfilled: ControlPlane):
+    """cert-manager puts new ones behind old ones, so the one in use may be anywhere (its internal/cainjector/bundle)."""
+    now = dt.datetime.now(dt.UTC)
+    old, current, over = (authority(name, now + dt.timedelta(days=days)) for name, days in (("a", 9), ("b", 9), ("c", -1)))
+    await trust(unfilled, old, over, current, old)
+    for _ in range(2):
+        await issue(unfilled)
+        trusted = (await bundle(unfilled)).encode()
+        assert (old in trusted, current in trusted, over in trusted) == (True, True, False)
+    assert trusted.count(b"BEGIN CERTIFICATE") == 4
+
+
+def authority(name: str, end: dt.datetime) -> bytes:
+    """One of somebody else, valid until then, as PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    made = x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+    made = made.not_valid_before(end - dt.timedelta(days=30)).not_valid_after(end)
+    return made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+async def test_a_server_of_another_name_gets_its_own(unfilled: ControlPlane, tmp_path: Path):
+    """As a release of the chart may have it; names of Services may be 63 characters long."""
+    name = "x" * 63
+    registration = manifest("apiservice.yaml")
+    registration["spec"]["service"]["name"] = name
+    await unfilled.apply(registration)
+    await issue(unfilled, "--namespace", NAMESPACE, "--name", name, "--secret", "of-another-name")
+    folder = await mounted(unfilled, tmp_path, "of-another-name")
+    shake_hands(folder, await bundle(unfilled), f"{name}.{NAMESPACE}.svc")
+
+
+@pytest.mark.parametrize("option", ["--name", "--namespace"])
+async def test_a_server_that_is_not_there_is_told_of(unfilled: ControlPlane, option: str):
+    code, said = await run_script(unfilled, option, "other")
+    assert (code, "No APIService leads to the Service" in said) == (1, True), said
+    assert await bundle(unfilled) == ""
+
+
+@pytest.mark.parametrize("arguments", [("--name",), ("0",), ("7", "8"), ("--help",)], ids=" ".join)
+async def test_arguments_that_mean_nothing_are_refused(control_plane: ControlPlane, arguments: tuple[str, ...]):
+    code, said = await run_script(control_plane, *arguments)
+    assert (code, said.partition(":")[0]) == (2, "usage")
+
+
+async def test_a_server_that_makes_its_own_is_left_alone(unfilled: ControlPlane):
+    await unfilled.apply(manifest("deployment.yaml"))
+    try:
+        code, said = await run_script(unfilled)
+        assert (code, "deploy/components/own-certificate" in said) == (1, True), said
+        assert await bundle(unfilled) == ""
+    finally:
+        await unfilled.kubectl("delete", "deployment", "trafficmetrics", "-n", NAMESPACE)
 
 
 async def test_applying_the_manifests_again_keeps_the_bundle(unfilled: ControlPlane):

@@ -14,7 +14,7 @@ from apiservice.settings import OPTIONS, read_settings
 from backends.registry import configured
 from metrics_api.document import Problems
 from metrics_api.resources import GROUP, RESOURCE_TYPES, ResourceType
-from tests.controlplane.plane import DEPLOY, SERVER, ControlPlane, Person, manifest, manifests
+from tests.controlplane.plane import API_SERVICE, DEPLOY, SERVER, ControlPlane, Person, manifest, manifests
 
 pytestmark = pytest.mark.real
 
@@ -36,7 +36,7 @@ def binding(kind: str, role: str, person: Person, namespace: str = "") -> dict[s
 @pytest.fixture(scope="module")
 async def installed(control_plane: ControlPlane) -> ControlPlane:
     """The manifests' namespace, identity and roles, one reader of the namespace "shop" and one of the cluster."""
-    names = ("namespace.yaml", "serviceaccount.yaml", "rbac.yaml", "readers.yaml")
+    names = ("namespace.yaml", "serviceaccount.yaml", "rbac.yaml", "issuing.yaml", "readers.yaml")
     await control_plane.apply(*[document for name in names for document in manifests(name)])
     await control_plane.apply(
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}},
@@ -158,6 +158,29 @@ async def test_the_server_reads_the_front_proxy_settings(installed: ControlPlane
 )
 async def test_the_server_has_no_right_it_does_not_need(installed: ControlPlane, verb: str, resource: str, namespace: str):
     assert not await may(installed, SERVER, verb, resource, namespace, group="")
+
+
+@pytest.mark.parametrize(
+    ("verb", "resource", "name", "allowed"),
+    [
+        pytest.param("get", "secrets", "trafficmetrics-issued", True, id="reads its certificate"),
+        pytest.param("update", "secrets", "trafficmetrics-issued", True, id="renews it"),
+        pytest.param("create", "secrets", "", True, id="makes it"),
+        pytest.param("delete", "secrets", "trafficmetrics-issued", False, id="deletes it"),
+        pytest.param("get", "secrets", "trafficmetrics-serving", False, id="reads another secret"),
+        pytest.param("watch", "secrets", "trafficmetrics-issued", False, id="watches secrets"),
+        pytest.param("get", "apiservices", API_SERVICE, True, id="reads its registration"),
+        pytest.param("patch", "apiservices", API_SERVICE, True, id="fills in its authority"),
+        pytest.param("update", "apiservices", API_SERVICE, False, id="replaces its registration"),
+        pytest.param("patch", "apiservices", "v1beta1.metrics.k8s.io", False, id="changes that of another"),
+        pytest.param("list", "apiservices", "", False, id="lists registrations"),
+    ],
+)
+async def test_what_the_server_may_do_about_its_certificate(
+    installed: ControlPlane, verb: str, resource: str, name: str, *, allowed: bool
+):
+    namespace, group = ("trafficmetrics", "") if resource == "secrets" else ("", "apiregistration.k8s.io")
+    assert await may(installed, SERVER, verb, resource, namespace, name, group) is allowed
 
 
 NAMESPACED = [row for row in SERVED if row.namespaced]

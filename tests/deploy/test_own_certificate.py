@@ -1,0 +1,65 @@
+"""A certificate that somebody brings: the component first, whose pods wait for it, and ``deploy/issue-certificate`` after that."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.controlplane.plane import API_SERVICE, DEPLOY, NAMESPACE, SERVICE_HOST, ControlPlane
+from tests.deploy.installation import answered, installed
+from tests.deploy.kubelet import get
+from tests.deploy.pods import run_pod, send_to
+from tests.deploy.rendering import combine, find
+from tests.deploy.showing import run_shown
+
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.skipif(shutil.which("openssl") is None, reason="deploy/issue-certificate needs openssl"),
+]
+
+
+async def issue(plane: ControlPlane) -> None:
+    process = await asyncio.create_subprocess_exec(
+        DEPLOY / "issue-certificate", "7", env=plane.environment(), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    output, _ = await process.communicate()
+    assert process.returncode == 0, output.decode()
+
+
+async def authority(plane: ControlPlane) -> str:
+    """What others find beside the certificate."""
+    secret = await get(plane, "secret", "trafficmetrics-serving", NAMESPACE)
+    assert secret is not None
+    return base64.b64decode(secret["data"]["ca.crt"]).decode()
+
+
+async def test_the_pods_wait_for_it_and_the_api_is_verified_with_it(control_plane: ControlPlane, tmp_path: Path):
+    plane = control_plane
+    async with installed(plane, combine(tmp_path, "base", ("own-certificate",))) as objects:
+        assert await get(plane, "secret", "trafficmetrics-serving", NAMESPACE) is None
+        issuing = asyncio.create_task(issue(plane))
+        async with run_pod(plane, find(objects, "Deployment"), tmp_path / "pod") as pod:
+            await issuing
+            await send_to(plane, pod.port, API_SERVICE, namespace=NAMESPACE)
+            assert "APIResourceList" in await answered(plane)
+            assert await pod.certificate(await authority(plane), SERVICE_HOST)
+    await plane.kubectl("delete", "secret", "trafficmetrics-serving", "-n", NAMESPACE)
+
+
+async def test_what_the_server_needed_for_its_own_is_taken_away(control_plane: ControlPlane, tmp_path: Path):
+    """What the pages show does it: a folder that no longer names an object leaves it where it is."""
+    plane = control_plane
+    test = "test_what_the_server_needed_for_its_own_is_taken_away"
+    async with installed(plane, "base") as objects, installed(plane, combine(tmp_path, "base", ("own-certificate",))):
+        issuing = [each["kind"] for each in objects if each["metadata"]["name"] == "trafficmetrics-issuing"]
+        assert len(issuing) == 4
+        assert None not in [await get(plane, kind, "trafficmetrics-issuing", NAMESPACE) for kind in issuing]
+        await plane.kubectl("create", "secret", "generic", "trafficmetrics-issued", "-n", NAMESPACE)
+        for page in ("installing.md", "certificates.md"):
+            assert await run_shown(plane, page, test) == 0
+        assert [await get(plane, kind, "trafficmetrics-issuing", NAMESPACE) for kind in issuing] == [None] * 4
+        assert await get(plane, "secret", "trafficmetrics-issued", NAMESPACE) is None
