@@ -24,6 +24,7 @@ from lists import list_many
 from memory import answer_meanwhile
 from plugin import begin
 from scaling import scale
+from sizes import grow_up
 from stores import Store, prometheus
 from surfaces import draw
 from watching import watch_many
@@ -43,6 +44,7 @@ _ALONE: dict[str, Callable[..., None]] = {
     "cloudwatch": read_aws,
     "surfaces": draw,
     "plugin": begin,
+    "sizes": grow_up,
 }
 
 

@@ -19,7 +19,7 @@ from typing import Protocol
 from fleet import SCRAPE_INTERVAL
 from processes import LOOPBACK, Process, free_port, running
 
-__all__ = ["Member", "Scraped", "Store", "prometheus"]
+__all__ = ["Member", "Scraped", "Store", "prometheus", "prometheus_command", "serving_pages"]
 
 _PATIENCE = 90.0
 
@@ -79,26 +79,32 @@ class Store:
 @contextmanager
 def prometheus(fleet: Scraped) -> Iterator[Store]:
     """A Prometheus in a directory of its own, from the moment it has scraped every proxy of ``fleet``."""
-    binary = shutil.which("prometheus")
-    if binary is None:
-        raise SystemExit("prometheus is not on PATH: run  make parts")
-    with tempfile.TemporaryDirectory(prefix="trafficmetrics-bench-") as place, _pages(fleet) as address:
+    with tempfile.TemporaryDirectory(prefix="trafficmetrics-bench-") as place, serving_pages(fleet) as address:
         directory, port = Path(place), free_port()
-        config = directory / "prometheus.yml"
-        config.write_text(json.dumps(_configuration(fleet, address, directory / "queries.log")), encoding="utf-8")
-        command = [
-            binary,
-            f"--config.file={config}",
-            f"--storage.tsdb.path={directory / 'data'}",
-            f"--web.listen-address={LOOPBACK}:{port}",
-            "--log.level=warn",
-        ]
+        command = prometheus_command(fleet, address, directory, port)
         with running(command, port, "/-/ready", directory / "prometheus.log") as process:
             yield Store(process, _scraped(process.url, fleet), directory / "queries.log")
 
 
+def prometheus_command(fleet: Scraped, address: str, directory: Path, port: int) -> list[str]:
+    """What starts a Prometheus in ``directory`` that scrapes the pages of ``fleet`` at ``address``; started again, it goes on."""
+    binary = shutil.which("prometheus")
+    if binary is None:
+        raise SystemExit("prometheus is not on PATH: run  make parts")
+    config = directory / "prometheus.yml"
+    config.write_text(json.dumps(_configuration(fleet, address, directory / "queries.log")), encoding="utf-8")
+    return [
+        binary,
+        f"--config.file={config}",
+        f"--storage.tsdb.path={directory / 'data'}",
+        f"--web.listen-address={LOOPBACK}:{port}",
+        "--log.level=warn",
+    ]
+
+
 @contextmanager
-def _pages(fleet: Scraped) -> Iterator[str]:
+def serving_pages(fleet: Scraped) -> Iterator[str]:
+    """The pages of a fleet, served by a process of its own; where, as host and port."""
     process = subprocess.Popen([sys.executable, *fleet.command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
