@@ -12,9 +12,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
-from cachetools import TTLCache
-
 from apiservice.result import Result
+from apiservice.shortlived import ShortLived
 from metrics_api import Expired
 from metrics_api.flight import Sharing, SingleFlight
 
@@ -41,9 +40,7 @@ class Answers:
         self._service = service
         self._refresh = refresh
         self._clock = clock
-        self._kept: TTLCache[Hashable, Result] = TTLCache(
-            _ROWS_KEPT, min(refresh, _LONGEST), getsizeof=lambda kept: 1 + len(kept.rows)
-        )
+        self._kept: ShortLived[Hashable, Result] = ShortLived(_ROWS_KEPT, min(refresh, _LONGEST), lambda kept: 1 + len(kept.rows))
         self._flights: SingleFlight[Result] = SingleFlight()
 
     async def answer(self, question: Any, instant: int | None = None) -> Result:

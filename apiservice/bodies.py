@@ -12,13 +12,13 @@ from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Se
 from typing import NamedTuple
 
 from aiohttp import web
-from cachetools import TTLCache
 from multidict import CIMultiDict
 
 from apiservice.encoding import GZIP_ABOVE, accepts_gzip, compress
 from apiservice.representation import Style, mark_incomplete
 from apiservice.result import Result
 from apiservice.sending import Streamed
+from apiservice.shortlived import ShortLived
 from apiservice.warning import warning_headers
 from metrics_api.flight import SingleFlight
 from metrics_api.objects import TrafficMetrics
@@ -49,7 +49,7 @@ class Bodies:
     """Makes responses of answers. ``clock`` gives seconds that only grow."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._kept: TTLCache[Hashable, _Kept] = TTLCache(_KEPT, _LONGEST, clock, _size)
+        self._kept: ShortLived[Hashable, _Kept] = ShortLived(_KEPT, _LONGEST, _size, clock)
         self._flights: SingleFlight[bytes] = SingleFlight()
 
     async def response(

@@ -19,10 +19,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from cachetools import TTLCache
-
 from apiservice.requestinfo import RequestInfo
 from apiservice.result import Result
+from apiservice.shortlived import ShortLived
 from metrics_api.errors import BadQuery, Expired
 
 __all__ = ["Page", "Pager", "question_key"]
@@ -84,7 +83,7 @@ class Pager:
         own = secrets.token_bytes(32)
         self._secret = secret or (lambda: own)
         self._now = now
-        self._kept: TTLCache[_Snapshot, Result] = TTLCache(max_rows, ttl, timer=clock, getsizeof=lambda kept: len(kept.rows))
+        self._kept: ShortLived[_Snapshot, Result] = ShortLived(max_rows, ttl, lambda kept: len(kept.rows), clock)
 
     @property
     def rows(self) -> int:

@@ -154,11 +154,14 @@ class ServingTLS:
 
 
 def _leaf(chain: bytes) -> x509.Certificate:
-    """The first certificate, which is the one served. Raises ValueError when there is none."""
+    """The first certificate, which is the one served. Raises ValueError when there is none, or one that cannot be read."""
     try:
-        return x509.load_pem_x509_certificate(chain)
-    except ValueError as error:
+        leaf = x509.load_pem_x509_certificate(chain)
+        # These are parsed only when they are asked for, which they are as long as it is served.
+        _ = leaf.not_valid_before_utc, leaf.not_valid_after_utc
+    except (ValueError, x509.InvalidVersion) as error:
         raise ValueError(f"the serving certificate cannot be read: {error}") from error
+    return leaf
 
 
 def _context(sources: _Sources) -> ssl.SSLContext:

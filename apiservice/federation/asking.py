@@ -38,13 +38,14 @@ _LONGEST_COOL_DOWN = 5.0
 class Asking:
     """One source, and how it has been. A source that failed is tried again within half of ``refresh`` seconds, 5 at most.
 
-    ``deadline`` is the seconds that all sources have for an answer.
+    ``deadline`` is the seconds that all sources have for an answer. ``hedge_after`` are those after which a question is asked a second
+    time: that may change while the source, and all that is known of it, stays.
     """
 
     def __init__(self, source: Source, observer: Observer, refresh: float, deadline: float) -> None:
         self._deadline = deadline
         self._backend = source.backend
-        self._hedge_after = source.terms.hedge_after
+        self.hedge_after = source.terms.hedge_after
         self._observer = observer
         self._breaker = Breaker(min(refresh / 2, _LONGEST_COOL_DOWN))
         self._probe: asyncio.Task[Any] | None = None
@@ -66,6 +67,16 @@ class Asking:
             return SourceHealth()
         state = SourceState.OPEN if self.circuit is not Circuit.CLOSED else SourceState.FAILING if self.trouble else SourceState.OK
         return SourceHealth(state, self.trouble or "", self.since)
+
+    def is_of(self, source: Source) -> bool:
+        """Whether it is this one that is asked, on whatever terms."""
+        return self._backend is source.backend
+
+    def leave(self) -> None:
+        """Tell nothing any more, whatever becomes of the questions that are under way: another source may have the name by now."""
+        if self._was_open:
+            self._observer.circuit(self._backend.name, is_open=False)
+        self._observer = Observer()
 
     async def close(self) -> None:
         """End the probe that is under way."""
@@ -143,7 +154,7 @@ class Asking:
 
     async def _answer(self, query: TrafficQuery) -> Answer:
         ask = partial(self._backend.answer, query)
-        return await self._within(lambda: hedged(ask, self._hedge_after, lambda: self._observer.hedged(self._backend.name)))
+        return await self._within(lambda: hedged(ask, self.hedge_after, lambda: self._observer.hedged(self._backend.name)))
 
     async def _within(self, work: Callable[[], Awaitable[T]]) -> T:
         try:

@@ -12,11 +12,10 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Self
 
-from cachetools import TTLCache
-
 from apiservice.federation.asking import Asking, Outcome
 from apiservice.federation.coverage import by_pods, covered
 from apiservice.federation.observer import Observer
+from apiservice.shortlived import ShortLived
 from apiservice.sources.health import SourceHealth
 from metrics_api import (
     Answer,
@@ -104,11 +103,12 @@ class Fanout:
         self._order = ranks(sources)
         self._limited = {source.name: source.terms for source in sources if not source.terms.everywhere}
         self._asking = {source.name: Asking(source, self._observer, keep, deadline) for source in sources}
+        self._handed_over: set[str] = set()
         self._sharing = sharing or Sharing()
-        self._kept: TTLCache[TrafficQuery, Gathered] = TTLCache(_SAMPLES_KEPT, keep, getsizeof=lambda held: 1 + len(held.samples))
+        self._kept: ShortLived[TrafficQuery, Gathered] = ShortLived(_SAMPLES_KEPT, keep, lambda held: 1 + len(held.samples))
         self._flights: SingleFlight[Gathered] = SingleFlight()
-        self._histories: TTLCache[TrafficQuery, Mapping[int, Gathered]] = TTLCache(
-            2 * _LARGEST_HISTORY, _HISTORIES_KEPT, getsizeof=lambda held: 1 + sum(len(each.samples) for each in held.values())
+        self._histories: ShortLived[TrafficQuery, Mapping[int, Gathered]] = ShortLived(
+            2 * _LARGEST_HISTORY, _HISTORIES_KEPT, lambda held: 1 + sum(len(each.samples) for each in held.values())
         )
         self._history_flights: SingleFlight[Mapping[int, Gathered]] = SingleFlight()
 
@@ -137,10 +137,31 @@ class Fanout:
         """How a source has been."""
         return self._asking[source].health
 
+    def hand_over(self, source: Source) -> Asking | None:
+        """How a source is asked, for another who goes on with it; None when the one of that name is another here."""
+        asking = self._asking.get(source.name)
+        if asking is None or not asking.is_of(source):
+            return None
+        self._handed_over.add(source.name)
+        return asking
+
+    def take_over(self, source: str, asking: Asking) -> None:
+        """Ask a source as it was asked before: with its circuit, with how it has been, and with what is under way."""
+        asking.hedge_after = self._asking[source].hedge_after
+        self._asking[source] = asking
+
+    def leave(self) -> None:
+        """Tell nothing any more of the sources that nobody goes on with."""
+        for asking in self._remaining():
+            asking.leave()
+
     async def close(self) -> None:
-        """End what is still asked of sources that failed."""
-        for asking in self._asking.values():
+        """End what is still asked of sources that failed, if nobody goes on with them."""
+        for asking in self._remaining():
             await asking.close()
+
+    def _remaining(self) -> list[Asking]:
+        return [asking for name, asking in self._asking.items() if name not in self._handed_over]
 
     async def gather(self, query: TrafficQuery, naming: Naming = _as_it_is) -> Gathered:
         """The combined answer; ``naming`` tells what an object is that a source knows by an incomplete name.

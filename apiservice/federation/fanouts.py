@@ -26,6 +26,7 @@ class Federation:
     ) -> None:
         self.home = home
         self._observer = observer
+        self._sources = tuple(sources)
         self.fanouts: Mapping[str, Fanout] = {name: fan_out(members) for name, members in by_cluster(sources, home).items()}
         self._of = {source.name: self.fanouts[source.terms.cluster or home] for source in sources}
 
@@ -45,8 +46,21 @@ class Federation:
         """How a source has been."""
         return self._of[source].health(source)
 
+    def succeed(self, before: Federation) -> None:
+        """Take the place of ``before``.
+
+        Of sources that are the same, on whatever terms, all stays that is known. Its others tell nothing more, not even of what they are
+        still being asked.
+        """
+        for source in self._sources:
+            former = before._of.get(source.name)
+            if former is not None and (asking := former.hand_over(source)) is not None:
+                self._of[source.name].take_over(source.name, asking)
+        for fanout in before.fanouts.values():
+            fanout.leave()
+
     async def close(self) -> None:
-        """End what is still under way."""
+        """End what is still under way, and what nobody has taken over."""
         for fanout in self.fanouts.values():
             await fanout.close()
 

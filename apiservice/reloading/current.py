@@ -1,7 +1,7 @@
 """The sources that are in force: they answer, and others may take their place while they are asked.
 
-Sources that are written as before go on as they are, with what they have in memory. What is being asked of those that leave is answered
-by them, before they are closed.
+Sources that are written as before go on as they are, with what they have in memory, and with what is known of how they have been. What
+is being asked of those that leave is answered by them, before they are closed.
 """
 
 from __future__ import annotations
@@ -154,7 +154,9 @@ class CurrentSources:
         members = [_as_it_was(source, before.get(source.name)) for source in sources]
         newcomers = [member.backend for member in members if member.backend not in self._open]
         await self._enter(newcomers)
-        leaving, self._now = self._now, self._generation(members)
+        coming = self._generation(members)
+        coming.federation.succeed(self._now.federation)
+        leaving, self._now = self._now, coming
         for follower in self._followers:
             follower.follow(members)
         await self._retire(leaving)

@@ -10,7 +10,6 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cachetools import TTLCache
 from multidict import MultiDict, MultiDictProxy
 
 from apiservice.answering import Parse, Service
@@ -19,6 +18,7 @@ from apiservice.catalog import locate
 from apiservice.identity.user import User
 from apiservice.requestinfo import RequestInfo, parse_request
 from apiservice.result import Result
+from apiservice.shortlived import ShortLived
 from apiservice.status import forbidden
 from apiservice.visibility import EveryPeer, PeerPolicy
 from metrics_api.errors import BadQuery, NotFound
@@ -75,8 +75,8 @@ class Reader:
         self._peers: PeerPolicy = peers or EveryPeer()
         self._flights: SingleFlight[tuple[Result, ...]] = SingleFlight()
         self._turns = asyncio.Semaphore(_AT_ONCE)
-        self._kept: TTLCache[Any, tuple[Result, ...]] = TTLCache(
-            _ROWS_KEPT, keep, getsizeof=lambda kept: 1 + sum(1 + len(result.rows) for result in kept)
+        self._kept: ShortLived[Any, tuple[Result, ...]] = ShortLived(
+            _ROWS_KEPT, keep, lambda kept: 1 + sum(1 + len(result.rows) for result in kept)
         )
 
     async def read(self, user: User, asked: Asked) -> Result:

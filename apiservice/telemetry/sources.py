@@ -70,12 +70,15 @@ class SourceMetrics(Observer):
         )
 
     def expect(self, sources: Iterable[str]) -> None:
-        """Begin the counts of sources at zero, so that their first question is seen as an increase; their circuits are closed."""
+        """Begin the counts of sources at zero, so that their first question is seen as an increase.
+
+        A circuit is closed until something else is told of it; that of a source which is known already is as it was.
+        """
         for source in sources:
             self._requests.labels(source, _OK)
             self._durations.labels(source)
             self._rows.labels(source)
-            self._circuits.labels(source).set(0)
+            self._circuits.labels(source)
             self._hedges.labels(source)
             for reason in _SKIPPED:
                 self._skipped.labels(source, reason)

@@ -236,7 +236,7 @@ class VersionSeries:
     of: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Dialect:
     """The views of one mesh, best first, and what it cannot answer.
 

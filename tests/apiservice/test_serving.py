@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
+import re
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -141,7 +143,7 @@ async def test_a_changed_serving_certificate_is_served_to_new_connections(door: 
     assert await served_serial(door) == renewed.certificate.serial_number
 
 
-@pytest.mark.parametrize("broken", ["certificate", "key", "absent"])
+@pytest.mark.parametrize("broken", ["certificate", "key", "absent", "version", "end"])
 async def test_a_broken_pair_leaves_the_old_one_in_place(
     door: Door, tmp_path: Path, broken: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -149,6 +151,9 @@ async def test_a_broken_pair_leaves_the_old_one_in_place(
     match broken:
         case "certificate":
             (tmp_path / "serving.crt").write_text("no certificate")
+        case "version" | "end":
+            served = x509.load_pem_x509_certificate((tmp_path / "serving.crt").read_bytes())
+            (tmp_path / "serving.crt").write_bytes(spoiled(served, broken))
         case "key":
             (tmp_path / "serving.key").write_bytes(Authority("other").issue("other").key_pem)
         case _:
@@ -187,6 +192,8 @@ async def test_changes_are_looked_for_all_the_time(tmp_path: Path) -> None:
         pytest.param("absent", "serving.crt", id="absent"),
         pytest.param("mismatched", "do not make a pair", id="mismatched"),
         pytest.param("encrypted", "do not make a pair", id="encrypted"),
+        pytest.param("version", "cannot be read", id="version"),
+        pytest.param("end", "cannot be read", id="end"),
     ],
 )
 def test_a_first_pair_that_cannot_be_used_is_told(tmp_path: Path, pair: str, named: str) -> None:
@@ -196,6 +203,8 @@ def test_a_first_pair_that_cannot_be_used_is_told(tmp_path: Path, pair: str, nam
         files[0].unlink()
     elif pair == "mismatched":
         files[1].write_bytes(Authority("other").issue("other").key_pem)
+    elif pair in ("version", "end"):
+        files[0].write_bytes(spoiled(credential.certificate, pair))
     else:
         files[1].write_bytes(credential.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")))
     with pytest.raises(BadConfiguration, match=named):
@@ -237,6 +246,19 @@ async def test_http_1_1_is_what_is_negotiated_and_a_probe_without_a_name_is_serv
     context = door.client_context()
     context.set_alpn_protocols(["h2", "http/1.1"])
     assert (await handshake(door, context)).selected_alpn_protocol() == "http/1.1"
+
+
+def spoiled(certificate: x509.Certificate, what: str) -> bytes:
+    """The certificate, of a version of X.509 that there is not, or with an end in the year 0; OpenSSL takes both for certificates."""
+    der = certificate.public_bytes(Encoding.DER)
+    if what == "version":
+        der = der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x03", 1)
+    else:
+        # The end is written with four digits of the year instead of two; all that it is in becomes longer by two bytes.
+        der = re.sub(rb"\x30\x1e(\x17\r.{13})\x17\r.{13}", b"\x30\x20\\1\x18\x0f00000101000000Z", der, count=1, flags=re.DOTALL)
+        outer, inner = (int.from_bytes(der[at : at + 2]) + 2 for at in (2, 6))
+        der = der[:2] + outer.to_bytes(2) + der[4:6] + inner.to_bytes(2) + der[8:]
+    return b"-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(der) + b"-----END CERTIFICATE-----\n"
 
 
 async def handshake(door: Door, context: ssl.SSLContext) -> ssl.SSLObject:

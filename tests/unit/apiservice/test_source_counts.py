@@ -32,11 +32,11 @@ def test_a_circuit_is_what_it_was_last() -> None:
     assert states == [[({"source": "mesh"}, now), ({"source": "far"}, 0)] for now in (1, 1, 0, 1)]
 
 
-def test_the_circuits_of_sources_that_come_into_force_are_closed() -> None:
+def test_the_circuits_of_sources_that_stay_in_force_are_as_they_were() -> None:
     telemetry = Telemetry("0.1.0", ["mesh"])
     telemetry.sources.circuit("mesh", is_open=True)
-    telemetry.sources.expect(["mesh"])
-    assert scrape(telemetry)[CIRCUIT] == [({"source": "mesh"}, 0)]
+    telemetry.sources.expect(["mesh", "edge"])
+    assert scrape(telemetry)[CIRCUIT] == [({"source": "mesh"}, 1), ({"source": "edge"}, 0)]
 
 
 def test_of_a_source_that_is_forgotten_no_series_is_left() -> None:

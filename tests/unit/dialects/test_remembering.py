@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
+from weakref import ref
 
 import pytest
 
@@ -70,3 +72,60 @@ def test_no_more_is_kept_than_so_much(made: list[TrafficQuery]) -> None:
     assert len(made) == 2_000
     assert name_of(dialect, many[0]) == many[0].name
     assert len(made) == 2_001
+
+
+def test_what_is_asked_again_stays_while_others_come_and_go(made: list[TrafficQuery]) -> None:
+    """A dashboard goes on asking the same, whatever else is asked once."""
+
+    @remembered
+    def name_of(_: Dialect, query: TrafficQuery) -> str:
+        made.append(query)
+        return query.name
+
+    dialect, dashboard = load_dialect("linkerd"), [replace(QUERY, namespace=f"team-{number}") for number in range(150)]
+    for number in range(2_000):
+        name_of(dialect, dashboard[number % len(dashboard)])
+        name_of(dialect, replace(QUERY, name=f"web-{number}"))
+
+    assert len([query for query in made if query in dashboard]) == len(dashboard)
+
+
+def test_plans_with_the_names_of_many_pods_take_the_room_of_several(made: list[TrafficQuery]) -> None:
+    """After every rollout the names are others, and plans with the old ones are never asked for again."""
+
+    @remembered
+    def name_of(_: Dialect, query: TrafficQuery) -> str:
+        made.append(query)
+        return query.name
+
+    dialect, pods = load_dialect("linkerd"), tuple(f"web-{number}" for number in range(1_000))
+    many = [replace(QUERY, name=f"web-{number}", narrowing=pods) for number in range(300)]
+    for query in (*many, *reversed(many)):
+        name_of(dialect, query)
+    remembered_of_them = 2 * len(many) - len(made)
+
+    assert 50 <= remembered_of_them <= 200
+    name_of(dialect, replace(QUERY, narrowing=pods * 1_000))
+    name_of(dialect, many[0])
+    assert len(made) == 2 * len(many) - remembered_of_them + 1
+
+
+def test_the_plans_of_a_dialect_are_gone_with_it() -> None:
+    """Whoever writes the configuration anew has other dialects then."""
+
+    class Made:
+        """Something large."""
+
+    @remembered
+    def large(_: Dialect, __: TrafficQuery) -> Made:
+        return Made()
+
+    dialect = override(load_dialect("linkerd"), Overrides({"deployment": "workload_name"}))
+    there, made = ref(dialect), ref(large(dialect, QUERY))
+    plan(dialect, QUERY)
+    gc.collect()
+    assert made() is large(dialect, QUERY)
+    del dialect
+    gc.collect()
+
+    assert (there(), made()) == (None, None)
