@@ -318,7 +318,8 @@ async def serving(
         else:
             socket = listening(app, server.bind_address, server.secure_port, tls.context, telemetry.handshake_failed)
             port = await stack.enter_async_context(socket)
-            urls.append(f"https://{server.bind_address}:{port}")
+            host = f"[{server.bind_address}]" if ":" in server.bind_address else server.bind_address
+            urls.append(f"https://{host}:{port}")
         yield urls
 
 

@@ -6,13 +6,14 @@ import asyncio
 import os
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
 
 from aiohttp import web
 
 from apiservice.handshakes import Doorstep
+from apiservice.listeners import bind
 from apiservice.runner import Runner
 from apiservice.serving import SERVER_LIMITS
 from metrics_api import BadConfiguration
@@ -39,8 +40,9 @@ async def listening(
     tls: ssl.SSLContext | None,
     handshake_failed: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[int]:
-    """Serve ``app`` on a socket, and yield its port; at the end no new connections are taken and requests under way finish.
+    """Serve ``app`` on an address, and yield the port; at the end no new connections are taken and requests under way finish.
 
+    ``0.0.0.0`` and ``::`` are all addresses, of both families.
     ``handshake_failed`` is called for every connection that is lost before its TLS handshake is complete. Port 0 takes a free one.
     Raises :class:`metrics_api.errors.BadConfiguration` when the address cannot be listened on.
     """
@@ -49,33 +51,37 @@ async def listening(
     await runner.setup()
     try:
         serve: Any = runner.server
-        async with _socket(partial(Doorstep, serve, handshake_failed) if tls else serve, address, port, tls) as bound:
+        async with _sockets(partial(Doorstep, serve, handshake_failed) if tls else serve, address, port, tls) as bound:
             yield bound
     finally:
         await runner.cleanup()
 
 
 @asynccontextmanager
-async def _socket(protocol: Any, address: str, port: int, tls: ssl.SSLContext | None) -> AsyncIterator[int]:
+async def _sockets(protocol: Any, address: str, port: int, tls: ssl.SSLContext | None) -> AsyncIterator[int]:
     """Listen, and yield the port. A site of aiohttp cannot be told how long a handshake may take."""
-    try:
-        server = await asyncio.get_running_loop().create_server(
-            protocol,
-            address,
-            port,
-            ssl=tls,
-            backlog=1024,
-            ssl_handshake_timeout=_HANDSHAKE if tls else None,
-            ssl_shutdown_timeout=_CLOSING if tls else None,
-        )
-    except OSError as error:
-        # The text of the error itself repeats the address.
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        raise BadConfiguration([f"cannot listen on {address} port {port}: {reason}; is another server there?"]) from error
-    try:
-        yield int(server.sockets[0].getsockname()[1])
-    finally:
-        server.close()
+    loop = asyncio.get_running_loop()
+    with ExitStack() as stack:
+        try:
+            bound = bind(address, port)
+            for each in bound:
+                # What a server has taken is closed by it; to close it once more is nothing.
+                stack.callback(each.close)
+            for each in bound:
+                server = await loop.create_server(
+                    protocol,
+                    sock=each,
+                    ssl=tls,
+                    backlog=1024,
+                    ssl_handshake_timeout=_HANDSHAKE if tls else None,
+                    ssl_shutdown_timeout=_CLOSING if tls else None,
+                )
+                stack.callback(server.close)
+        except OSError as error:
+            # The text of the error itself repeats the address.
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            raise BadConfiguration([f"cannot listen on {address} port {port}: {reason}; is another server there?"]) from error
+        yield int(bound[0].getsockname()[1])
 
 
 @asynccontextmanager

@@ -25,7 +25,7 @@ class ServerSettings:
 
     bind_address: str = field(  # an API server is there to be reached
         default="0.0.0.0",  # noqa: S104
-        metadata=key("address to serve HTTPS on", ADDRESS),
+        metadata=key("address to serve HTTPS on; `0.0.0.0` and `::` are both all addresses, of IPv4 and IPv6", ADDRESS),
     )
     secure_port: int = field(
         default=6443, metadata=key("port to serve HTTPS on; `0`, none, is for standalone servers alone", _PORT)

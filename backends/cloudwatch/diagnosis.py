@@ -74,8 +74,8 @@ async def diagnose(parts: Parts, window: Window) -> Diagnosis:
     examination = _Examination(parts, window)
     try:
         async with asyncio.timeout(_DEADLINE), AsyncExitStack() as stack:
-            await examination.open(stack)
-            await examination.run()
+            if await examination.open(stack):
+                await examination.run()
     except TimeoutError:
         slow = f"the examination was not over after {_DEADLINE:g}s, and what is said here is not all"
         examination.say(Level.WARNING, "time", slow, "does something on the way to AWS drop what we send?")
@@ -116,12 +116,18 @@ class _Examination:
         """Add a failure: what it is, and behind the last semicolon what to do about it."""
         self.say(Level.PROBLEM, check, *advised(self._settings.name, message))
 
-    async def open(self, stack: AsyncExitStack) -> None:
-        """Sign in. Raises :class:`metrics_api.errors.BadConfiguration` when nobody says as whom or where."""
+    async def open(self, stack: AsyncExitStack) -> bool:
+        """Sign in, and whether that succeeded. Raises :class:`metrics_api.errors.BadConfiguration` when nobody says as whom or where."""
         aws = await stack.enter_async_context(self._parts.aws)
         await stack.enter_async_context(self._parts.discovery)
         self._where = f"{self._settings.source} in {aws.region}"
         self._facts["region"] = aws.region
+        try:
+            await aws.sign_in()
+        except BackendError as error:
+            self.fail("credentials", error.message)
+            return False
+        return True
 
     async def run(self) -> None:
         """Go from hop to hop, until one is missing. Raises :class:`metrics_api.errors.BackendError` when none further can be gone."""

@@ -97,12 +97,13 @@ class Directory:
             wait = _INTERVAL
             try:
                 await self.read()
-            except BackendRefused as error:
-                # Whoever does not want to grant this right need not.
-                logger.info("names of services are taken for names of workloads: %s", error.message)
             except BackendError as error:
-                logger.warning("names of services are those of the last time they could be read: %s", error.message)
-                wait = _FIRST_RETRY
+                if isinstance(error, BackendRefused) and self._aws.signed_in:
+                    # Whoever does not want to grant this right need not.
+                    logger.info("names of services are taken for names of workloads: %s", error.message)
+                else:
+                    logger.warning("names of services are those of the last time they could be read: %s", error.message)
+                    wait = _FIRST_RETRY
             self._tried.set()
             await asyncio.sleep(wait)
 

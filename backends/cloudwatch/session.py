@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -18,7 +19,7 @@ from botocore.model import OperationModel
 from botocore.parsers import ResponseParserError
 from botocore.utils import parse_timestamp
 
-from backends.cloudwatch.credentials import ATTEMPTS, renew, sign_in
+from backends.cloudwatch.credentials import ATTEMPTS, Account
 from backends.cloudwatch.failures import Asked, explained, is_throttle
 from backends.cloudwatch.settings import CloudWatchSettings
 from backends.rotation import Rotating
@@ -51,12 +52,13 @@ def _clients(tls: TlsSettings) -> Callable[[], AbstractAsyncContextManager[_Clie
 class Aws:
     """The services of AWS as one source asks them; open and close it as an async context manager.
 
-    ``attempts`` is how often a request is sent at most, when it is turned away, or the connection breaks off.
+    ``attempts`` is how often a request is sent at most, when it is turned away, or the connection breaks off. ``clock`` gives seconds,
+    and never goes back.
     """
 
-    def __init__(self, settings: CloudWatchSettings, attempts: int = ATTEMPTS) -> None:
+    def __init__(self, settings: CloudWatchSettings, attempts: int = ATTEMPTS, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
-        self._attempts = attempts
+        self._account = Account(settings, attempts, clock)
         self._session: AioSession | None = None
         self._version = ""
         self._clients = Rotating(settings.name, settings.tls.files, _clients(settings.tls))
@@ -80,9 +82,17 @@ class Aws:
         """The region that is asked, empty while it is not open."""
         return str(self._session.get_config_variable("region")) if self._session is not None else ""
 
+    @property
+    def signed_in(self) -> bool:
+        """Whether there were credentials when they were last needed."""
+        return self._account.signed_in
+
     async def __aenter__(self) -> Self:
-        """Raises :class:`metrics_api.errors.BadConfiguration` when there is no region, or there are no credentials."""
-        self._session = await sign_in(self._settings, self._attempts)
+        """Raises :class:`metrics_api.errors.BadConfiguration` when there is no region, or nothing that gives credentials.
+
+        It is open when these cannot be had at the moment, too: each call asks for them.
+        """
+        self._session = await self._account.open()
         self._session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_instant)
         self._version = await asyncio.to_thread(metadata.version, "trafficmetrics")
         return self
@@ -99,17 +109,21 @@ class Aws:
         Raises :class:`metrics_api.errors.BackendError`.
         """
         settings = self._settings
-        # Waiting for others is part of the time there is: a service that hangs is given up as soon by whoever comes second.
+        deadline = asyncio.get_running_loop().time() + settings.timeout
         with explained(Asked(settings.name, service, _title(operation), settings.timeout)):
-            async with asyncio.timeout(settings.timeout), self._slots:
-                if self._session is None:
-                    raise BackendUnavailable(settings.name, "is closed")
-                # Before the call that would do it, so that it is known what failed.
-                await renew(self._session, settings.name)
-                async with self._clients.using() as clients:
-                    client = await self._client(clients, service)
-                    answer: Mapping[str, Any] = await getattr(client, operation)(**parameters)
-                    return answer
+            # Before the call that would do it, so that it is known what failed.
+            await self.sign_in()
+            # Waiting for others is part of the time there is: a service that hangs is given up as soon by whoever comes second.
+            async with asyncio.timeout_at(deadline), self._slots, self._clients.using() as clients:
+                client = await self._client(clients, service)
+                answer: Mapping[str, Any] = await getattr(client, operation)(**parameters)
+                return answer
+
+    async def sign_in(self) -> None:
+        """Get credentials, if there are none yet or they expire. Raises :class:`metrics_api.errors.BackendError`."""
+        if self._session is None:
+            raise BackendUnavailable(self._settings.name, "is closed")
+        await self._account.credentials()
 
     async def _client(self, clients: _Clients, service: str) -> Any:
         async with self._making:

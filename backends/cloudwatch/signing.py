@@ -16,7 +16,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.configprovider import ConfiguredEndpointProvider
 from botocore.exceptions import ClientError
 
-from backends.cloudwatch.credentials import renew, sign_in
+from backends.cloudwatch.credentials import Account
 from backends.cloudwatch.failures import Asked, explained
 from backends.cloudwatch.settings import CloudWatchSettings
 from metrics_api import BackendError, BackendRefused, BackendUnavailable
@@ -52,15 +52,16 @@ class CloudWatchSigner:
 
     def __init__(self, settings: CloudWatchSettings) -> None:
         self._settings = settings
+        self._account = Account(settings)
         self._session: AioSession | None = None
         self._url = ""
 
     async def open(self) -> str:
         """The URL of the endpoint: the one configured here or for the SDK, or that of the region.
 
-        Raises :class:`metrics_api.errors.BadConfiguration` without region or credentials.
+        Raises :class:`metrics_api.errors.BadConfiguration` without region, or anything that gives credentials.
         """
-        session = self._session = await sign_in(self._settings)
+        session = self._session = await self._account.open()
         configured = ConfiguredEndpointProvider(session.full_config, session.get_scoped_config(), "cloudwatch").provide()
         url = self._settings.endpoint_url or str(configured or "") or endpoint(session.get_config_variable("region"))
         self._url = url.rstrip("/")
@@ -69,7 +70,7 @@ class CloudWatchSigner:
     async def sign(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Mapping[str, str]:
         """``headers`` and those of a signature over method, URL, these headers and the body.
 
-        Raises :class:`metrics_api.errors.BackendError` when credentials cannot be renewed, or the URL is not one of the endpoint.
+        Raises :class:`metrics_api.errors.BackendError` when credentials cannot be had or renewed, or the URL is not one of the endpoint.
         """
         name = self._settings.name
         if self._session is None:
@@ -78,11 +79,7 @@ class CloudWatchSigner:
             raise BackendRefused(
                 name, "would ask another host than CloudWatch's, which must not see a signature; check endpointUrl"
             )
-        await renew(self._session, name)
-        credentials = await self._session.get_credentials()
-        if credentials is None:
-            raise BackendRefused(name, "has no AWS credentials any more")
-        frozen = await credentials.get_frozen_credentials()
+        frozen = await self._account.credentials()
         request = AWSRequest(method, url, headers=dict(headers), data=body)
         SigV4Auth(frozen, _SERVICE, self._session.get_config_variable("region")).add_auth(request)
         return dict(request.headers.items())

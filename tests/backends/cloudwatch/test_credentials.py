@@ -1,4 +1,7 @@
-"""Credentials come from where the SDK looks for them, are renewed in time, and when there are none it is said what to do."""
+"""Credentials come from where the SDK looks for them, are renewed in time, and when there are none it is said what to do.
+
+Where nobody is configured who gives any, the source does not start. Who is configured and does not answer now is asked again later.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from backends.cloudwatch.credentials import PAUSE
 from backends.cloudwatch.session import Aws
-from metrics_api import BackendError, BackendRefused, BackendUnavailable, BadConfiguration
+from metrics_api import BackendError, BackendRefused, BackendTimeout, BackendUnavailable, BadConfiguration
 from tests.backends.cloudwatch.opening import settings
 from tests.doubles.cloudwatch import Aws as Double
 from tests.doubles.cloudwatch import run_aws
@@ -58,6 +62,16 @@ def dress(monkeypatch: pytest.MonkeyPatch) -> Callable[[Mapping[str, str]], None
 
 
 Dress = Callable[[Mapping[str, str]], None]
+
+
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 async def listed(aws: Aws) -> None:
@@ -165,7 +179,8 @@ async def test_the_token_of_a_pod_is_read_again_each_time(aws: Double, dress: Dr
 async def test_a_role_that_is_taken_away_is_an_error_until_it_is_given_back(aws: Double, dress: Dress, tmp_path: Path):
     dress(aws.web_identity(tmp_path))
     aws.issuer.lifetime = 30
-    async with Aws(settings()) as session:
+    clock = Clock()
+    async with Aws(settings(), clock=clock) as session:
         tokens, aws.issuer.web_tokens = aws.issuer.web_tokens, dict.fromkeys(aws.issuer.web_tokens, "another role")
         with pytest.raises(BackendRefused) as caught:
             await listed(session)
@@ -174,6 +189,7 @@ async def test_a_role_that_is_taken_away_is_an_error_until_it_is_given_back(aws:
             "check the trust policy of the role"
         )
         aws.issuer.web_tokens = tokens
+        clock.now += PAUSE
         await listed(session)
 
 
@@ -197,18 +213,24 @@ def _expired_already(_: Path, double: Double) -> None:
 
 
 @both_kinds
+@pytest.mark.parametrize("when", ["start", "renewal"])
 @pytest.mark.parametrize("trouble", [_no_token, _no_answer, _throttled, _expired_already])
-async def test_credentials_that_cannot_be_renewed_now_are_an_error_that_may_pass(
+async def test_credentials_that_cannot_be_had_now_are_an_error_that_may_pass(
     aws: Double,
     dress: Dress,
     tmp_path: Path,
     pod: Pod,
     trouble: Callable[[Path, Double], None],
+    when: str,
 ):
     dress(pod(aws, tmp_path))
     aws.issuer.lifetime = 30
-    async with Aws(settings()) as session:
+    clock = Clock()
+    if when == "start":
         trouble(tmp_path, aws)
+    async with Aws(settings(), clock=clock) as session:
+        if when == "renewal":
+            trouble(tmp_path, aws)
         with pytest.raises(BackendError) as caught:
             await listed(session)
         assert type(caught.value) is BackendUnavailable
@@ -216,6 +238,7 @@ async def test_credentials_that_cannot_be_renewed_now_are_an_error_that_may_pass
         aws.recover()
         aws.issuer.lifetime = 3600
         dress(pod(aws, tmp_path))
+        clock.now += PAUSE
         await listed(session)
 
 
@@ -247,31 +270,11 @@ async def test_a_profile_that_does_not_exist_is_named(dress: Dress, configured: 
     [
         (None, {"AWS_ACCESS_KEY_ID": "AKIA"}, "half of the AWS credentials is missing (AWS_SECRET_ACCESS_KEY)"),
         (None, {"AWS_CONFIG_FILE": "{folder}/broken"}, '"{folder}/broken" is not a file of AWS profiles'),
-        (IRSA, {"AWS_WEB_IDENTITY_TOKEN_FILE": "{folder}/none"}, 'cannot be retrieved, because "{folder}/none" cannot be read'),
         (IRSA, {"AWS_ROLE_ARN": ""}, "the AWS configuration is wrong: "),
-        (IRSA, {"AWS_ROLE_ARN": "arn:aws:iam::111122223333:role/x"}, "it refused AssumeRoleWithWebIdentity (AccessDenied)"),
-        (IRSA, {"AWS_WEB_IDENTITY_TOKEN_FILE": "{folder}/broken"}, "it refused AssumeRoleWithWebIdentity (InvalidIdentityToken)"),
-        (IRSA, {"AWS_ENDPOINT_URL_STS": DEAD}, f"cannot be retrieved from {DEAD}/ (EndpointConnectionError)"),
-        (POD_IDENTITY, {"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{DEAD}/"}, "cannot be retrieved from container-role"),
-        (POD_IDENTITY, {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://elsewhere.example/"}, "cannot be retrieved (ValueError)"),
-        (POD_IDENTITY, {"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": "{folder}/none"}, 'because "{folder}/none" cannot be read'),
-        (POD_IDENTITY, {"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": "{folder}/broken"}, "cannot be retrieved from container-role"),
     ],
-    ids=[
-        "no-secret-key",
-        "config-file",
-        "no-web-token-file",
-        "no-role",
-        "not-trusted",
-        "not-a-token",
-        "no-sts",
-        "no-agent",
-        "not-an-agent",
-        "no-pod-token-file",
-        "not-the-token",
-    ],
+    ids=["no-secret-key", "config-file", "no-role"],
 )
-async def test_what_is_wrong_is_named_at_the_start(
+async def test_what_is_written_wrong_is_named_at_the_start(
     aws: Double, dress: Dress, tmp_path: Path, pod: Pod | None, variables: Mapping[str, str], words: str
 ):
     (tmp_path / "broken").write_text("not-to-be-told")
@@ -283,9 +286,102 @@ async def test_what_is_wrong_is_named_at_the_start(
     assert "not-to-be-told" not in problem
 
 
+AGENT = "from container-role; does the agent that gives them"
+MOUNTED = "cannot be read; is the token of the service account mounted there?"
+
+
+@pytest.mark.parametrize(
+    ("pod", "variables", "words"),
+    [
+        (IRSA, {"AWS_WEB_IDENTITY_TOKEN_FILE": "{folder}/none"}, f'cannot be retrieved, because "{{folder}}/none" {MOUNTED}'),
+        (IRSA, {"AWS_ROLE_ARN": "arn:aws:iam::111122223333:role/x"}, "(AccessDenied); check the trust policy of the role"),
+        (IRSA, {"AWS_WEB_IDENTITY_TOKEN_FILE": "{folder}/broken"}, "it refused AssumeRoleWithWebIdentity (InvalidIdentityToken)"),
+        (
+            IRSA,
+            {"AWS_ENDPOINT_URL_STS": DEAD},
+            f"cannot be retrieved from {DEAD}/ (EndpointConnectionError); may we connect to who",
+        ),
+        (POD_IDENTITY, {"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{DEAD}/"}, AGENT),
+        (POD_IDENTITY, {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://elsewhere.example/"}, "cannot be retrieved (ValueError)"),
+        (POD_IDENTITY, {"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": "{folder}/none"}, f'because "{{folder}}/none" {MOUNTED}'),
+        (POD_IDENTITY, {"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": "{folder}/broken"}, AGENT),
+    ],
+    ids=[
+        "no-web-token-file",
+        "not-trusted",
+        "not-a-token",
+        "no-sts",
+        "no-agent",
+        "not-an-agent",
+        "no-pod-token-file",
+        "not-the-token",
+    ],
+)
+async def test_credentials_that_cannot_be_had_at_the_start_do_not_keep_it_from_starting(
+    aws: Double,
+    dress: Dress,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    pod: Pod,
+    variables: Mapping[str, str],
+    words: str,
+):
+    (tmp_path / "broken").write_text("not-to-be-told")
+    dress(pod(aws, tmp_path))
+    dress({name: value.format(folder=tmp_path) for name, value in variables.items()})
+    async with Aws(settings()) as session:
+        (warning,) = [text for name, _, text in caplog.record_tuples if name == "backends.cloudwatch.credentials"]
+        assert words.format(folder=tmp_path) in warning
+        with pytest.raises(BackendError) as caught:
+            await listed(session)
+        assert words.format(folder=tmp_path) in caught.value.message
+        assert FIX not in caught.value.message
+        assert not session.signed_in
+    assert "not-to-be-told" not in caplog.text + caught.value.message
+
+
 @both_kinds
-async def test_credentials_that_do_not_come_in_time_are_named_at_the_start(aws: Double, dress: Dress, tmp_path: Path, pod: Pod):
+async def test_credentials_that_do_not_come_in_time_do_not_keep_it_from_starting(
+    aws: Double, dress: Dress, tmp_path: Path, pod: Pod
+):
     dress(pod(aws, tmp_path))
     for operation in ("GetCredentials", "AssumeRoleWithWebIdentity"):
         aws.fail(operation, "hang", None)
-    assert await unable_to_start(timeout=1) == f'source "aws": the AWS credentials did not come within 1s; {FIX}'
+    clock = Clock()
+    async with Aws(settings(timeout=1), clock=clock) as session:
+        for _ in range(2):
+            with pytest.raises(
+                BackendTimeout, match="the AWS credentials did not come within 1s; may we connect to who gives them"
+            ):
+                await listed(session)
+            clock.now += PAUSE
+        aws.recover()
+        await listed(session)
+
+
+@both_kinds
+async def test_who_has_just_given_no_credentials_is_not_asked_for_each_call(aws: Double, dress: Dress, tmp_path: Path, pod: Pod):
+    dress(pod(aws, tmp_path))
+    aws.fail("GetCredentials", "garbage", None)
+    aws.fail("AssumeRoleWithWebIdentity", "garbage", None)
+    clock = Clock()
+
+    def asked() -> int:
+        return len(aws.called("GetCredentials")) + len(aws.called("AssumeRoleWithWebIdentity"))
+
+    async with Aws(settings(concurrency=10), clock=clock) as session:
+        first = asked()
+        assert first
+        for _ in range(5):
+            with pytest.raises(BackendUnavailable):
+                await listed(session)
+        assert asked() == first
+        clock.now += PAUSE
+        outcomes = await asyncio.gather(*(listed(session) for _ in range(10)), return_exceptions=True)
+        assert {type(outcome) for outcome in outcomes} == {BackendUnavailable}
+        # One has asked for all of them.
+        assert asked() == 2 * first
+        aws.recover()
+        clock.now += PAUSE
+        await asyncio.gather(*(listed(session) for _ in range(10)))
+        assert len(aws.issuer.issued) == 1

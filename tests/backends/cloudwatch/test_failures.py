@@ -183,6 +183,16 @@ async def test_an_address_where_nobody_listens_is_named():
 
 
 @pytest.mark.usefixtures("shared")
+async def test_an_address_that_the_sdk_does_not_take_is_told(caplog: pytest.LogCaptureFixture):
+    caplog.set_level("INFO")
+    async with Aws(settings(endpoint_url="http://my_proxy:8080"), attempts=1) as aws:
+        caught = await failure(aws)
+    assert type(caught) is BackendRefused
+    assert "cannot be asked like this; check endpointUrl, and AWS_ENDPOINT_URL" in caught.message
+    assert "Invalid endpoint: http://my_proxy:8080" in caplog.text
+
+
+@pytest.mark.usefixtures("shared")
 async def test_an_address_that_does_not_take_connections_is_a_timeout():
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
         address = full.getsockname()

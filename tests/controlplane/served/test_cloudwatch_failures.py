@@ -85,6 +85,22 @@ async def test_without_region_or_credentials_it_does_not_start_and_says_what_to_
     assert KEY["AWS_SECRET_ACCESS_KEY"] not in err
 
 
+async def test_credentials_that_cannot_be_had_yet_do_not_keep_the_server_from_starting(whole: Aws, tmp_path: Path):
+    whole.fail("AssumeRoleWithWebIdentity", "drop", None)
+    async with running(whole, tmp_path, whole.web_identity(tmp_path), {"region": "eu-west-1"}) as started:
+        reply = await started.deployments(another())
+        assert (reply.status, reply.document["reason"]) == (503, "ServiceUnavailable")
+        assert "the AWS credentials cannot be retrieved from http://127.0.0.1" in reply.document["message"]
+        assert "give the pod a role" not in reply.document["message"]
+        health = await started.get("/readyz?verbose")
+        assert (health.status, "[~]source-signals failed: not required" in health.body.decode()) == (200, True)
+        whole.recover()
+        async with asyncio.timeout(30):
+            while (await started.deployments(another())).status != 200:  # noqa: ASYNC110
+                await asyncio.sleep(0.5)
+        assert "[+]source-signals ok" in (await started.get("/readyz?verbose")).body.decode()
+
+
 async def test_what_is_not_allowed_is_named(server: Running, whole: Aws):
     whole.denied.add("cloudwatch:GetMetricData")
     reply = await server.deployments(another())
