@@ -1,15 +1,13 @@
 """The few Kubernetes calls the server makes, as plain JSON.
 
-Credentials, kubeconfig files, exec plugins, in-cluster tokens and proxies are the business of the ``kubernetes`` package (its asyncio
-client); its typed models are not used. The package takes half a second to import, so it is imported when a client connects: a server
-without a cluster never pays for it.
+Credentials, kubeconfig files, in-cluster tokens and proxies are the business of the ``kubernetes`` package (its asyncio client); its
+typed models are not used.
 """
 
 from __future__ import annotations
 
 import asyncio
 import errno
-import importlib
 import logging
 import ssl
 import time
@@ -20,14 +18,15 @@ from typing import Any, NamedTuple, Self
 
 import aiohttp
 import msgspec
-import yaml
 
+from apiservice.kubesession import Session, load
 from metrics_api.errors import BadConfiguration, TrafficError
 
 __all__ = ["Event", "KubeClient", "KubeError", "RawEvent"]
 
-_CONNECTIONS = 32
-_YOUNGEST_STALE = 10.0
+_PAUSE = 10.0
+"""Seconds that credentials are not loaded again for after they were, whatever came of it."""
+
 _LONGEST_QUOTE = 300
 _LARGEST_EVENT = 8 * 1024 * 1024
 """Bytes of one watch event; what a cluster keeps for one object is a fraction of that (etcd takes 1.5 MiB)."""
@@ -97,28 +96,19 @@ class _Answer(NamedTuple):
     date: str
 
 
-@dataclass(slots=True)
-class _Session:
-    """One set of credentials and the connections made with it; ``refusal`` is raised when the credentials cannot be read any more."""
-
-    api: Any
-    born: float
-    refusal: type[Exception]
-    users: int = 0
-
-
 class KubeClient:
     """A connection pool of its own to one kube-apiserver; made by :meth:`connect`.
 
     Credentials that run out (a token file, an exec plugin, a client certificate) are noticed by the first 401 and loaded again.
     """
 
-    def __init__(self, kubeconfig: str, session: _Session, call_timeout: float, clock: Callable[[], float]) -> None:
+    def __init__(self, kubeconfig: str, session: Session, call_timeout: float, clock: Callable[[], float]) -> None:
         self._kubeconfig = kubeconfig
         self._call_timeout = call_timeout
         self._session = session
         self._clock = clock
-        self._loading = asyncio.Lock()
+        self._loaded = clock()
+        self._renewal: asyncio.Task[None] | None = None
 
     @classmethod
     @asynccontextmanager
@@ -127,29 +117,35 @@ class KubeClient:
     ) -> AsyncIterator[Self]:
         """A client for the cluster of a kubeconfig file, or for the cluster this process runs in when ``kubeconfig`` is empty.
 
-        No call takes longer than ``call_timeout`` seconds. Nothing is sent yet. Raises :class:`metrics_api.errors.BadConfiguration`
-        when the file or the service account cannot be used.
+        No call takes longer than ``call_timeout`` seconds, even if credentials have to be loaded again for it. Nothing is sent yet.
+        Raises :class:`metrics_api.errors.BadConfiguration` when the file or the service account cannot be used.
         """
-        client = cls(kubeconfig, await _load(kubeconfig, clock()), call_timeout, clock)
+        client = cls(kubeconfig, await load(kubeconfig), call_timeout, clock)
         try:
             yield client
         finally:
-            await client._session.api.close()
+            await client._close()
+
+    async def _close(self) -> None:
+        if self._renewal is not None:
+            self._renewal.cancel()
+            await asyncio.wait([self._renewal])
+        await self._session.close()
 
     @property
     def host(self) -> str:
         """The URL of kube-apiserver."""
-        return str(self._session.api.configuration.host)
+        return self._session.host
 
     @property
     def verifies(self) -> bool:
         """Whether it is made sure that it is this cluster's kube-apiserver: a kubeconfig may say otherwise."""
-        return bool(self._session.api.configuration.verify_ssl)
+        return self._session.verifies
 
     @property
     def identified(self) -> bool:
         """Whether there are credentials: a plugin that fails leaves none, and is otherwise only logged."""
-        return bool(self._session.api.configuration.api_key or self._session.api.configuration.cert_file)
+        return self._session.identified
 
     async def get_json(
         self, path: str, params: Mapping[str, str] | None = None, *, accept: str = "application/json"
@@ -216,39 +212,44 @@ class KubeClient:
         # An answer that never comes is noticed at once; one that goes silent, when it should have ended.
         patience = aiohttp.ClientTimeout(total=None, sock_read=silence or lifetime + self._call_timeout)
         async with AsyncExitStack() as stack:
-            session = self._session
+            session, deadline = self._session, self._deadline()
             try:
-                answer = await stack.enter_async_context(self._watched(session, call, patience))
+                answer = await stack.enter_async_context(self._watched(session, call, patience, deadline))
             except KubeError as error:
-                if error.status != 401 or not await self._renewed(session):
+                if error.status != 401 or not await self._renewed(session, deadline):
                     raise
                 session = self._session
-                answer = await stack.enter_async_context(self._watched(session, call, patience))
+                answer = await stack.enter_async_context(self._watched(session, call, patience, deadline))
             yield await stack.enter_async_context(aclosing(self._events(session, call, answer, silence)))
 
-    async def _call(self, call: _Call) -> _Answer:
-        session = self._session
-        try:
-            return await self._exchange(session, call)
-        except KubeError as error:
-            if error.status != 401 or not await self._renewed(session):
-                raise
-        return await self._exchange(self._session, call)
+    def _deadline(self) -> float:
+        """When a call that is begun now has to be over, by the clock of the event loop."""
+        return asyncio.get_running_loop().time() + self._call_timeout
 
-    async def _exchange(self, session: _Session, call: _Call) -> _Answer:
+    async def _call(self, call: _Call) -> _Answer:
+        session, deadline = self._session, self._deadline()
+        try:
+            return await self._exchange(session, call, deadline)
+        except KubeError as error:
+            if error.status != 401 or not await self._renewed(session, deadline):
+                raise
+        return await self._exchange(self._session, call, deadline)
+
+    async def _exchange(self, session: Session, call: _Call, deadline: float) -> _Answer:
         async with self._using(session):
             with _kube_errors(call, session, self._call_timeout):
-                answer = await _sent(session, call, aiohttp.ClientTimeout(total=self._call_timeout))
-                content: bytes = await answer.read()
+                async with asyncio.timeout_at(deadline):
+                    answer = await _sent(session, call, aiohttp.ClientTimeout(total=self._call_timeout))
+                    content: bytes = await answer.read()
             _raise_for(call, answer, content)
             return _Answer(content, answer.headers.get("Date", ""))
 
     @asynccontextmanager
-    async def _watched(self, session: _Session, call: _Call, patience: aiohttp.ClientTimeout) -> AsyncIterator[Any]:
+    async def _watched(self, session: Session, call: _Call, patience: aiohttp.ClientTimeout, deadline: float) -> AsyncIterator[Any]:
         """The answer to a watch that was accepted, its body unread."""
         async with self._using(session):
             with _kube_errors(call, session, self._call_timeout):
-                async with asyncio.timeout(self._call_timeout):
+                async with asyncio.timeout_at(deadline):
                     answer = await _sent(session, call, patience)
                     content = b"" if answer.status == 200 else await answer.read()
             try:
@@ -257,7 +258,7 @@ class KubeClient:
             finally:
                 answer.response.close()
 
-    async def _events(self, session: _Session, call: _Call, answer: Any, silence: float | None) -> AsyncGenerator[RawEvent, None]:
+    async def _events(self, session: Session, call: _Call, answer: Any, silence: float | None) -> AsyncGenerator[RawEvent, None]:
         with _kube_errors(call, session, self._call_timeout):
             try:
                 async with aclosing(_lines(call, answer.response.content)) as lines:
@@ -269,7 +270,7 @@ class KubeClient:
                     raise
 
     @asynccontextmanager
-    async def _using(self, session: _Session) -> AsyncIterator[None]:
+    async def _using(self, session: Session) -> AsyncIterator[None]:
         """Keep the connections of ``session`` meanwhile; the last one out of an old session closes it."""
         session.users += 1
         try:
@@ -277,48 +278,42 @@ class KubeClient:
         finally:
             session.users -= 1
             if session is not self._session and not session.users:
-                await session.api.close()
+                await session.close()
 
-    async def _renewed(self, session: _Session) -> bool:
-        """Whether there are other credentials now than those of ``session``, which were refused."""
-        async with self._loading:
-            if self._session is not session:
-                return True
-            if self._clock() - session.born < _YOUNGEST_STALE:
-                return False
-            try:
-                self._session = await _load(self._kubeconfig, self._clock())
-            except BadConfiguration as error:
-                logger.error("credentials for kube-apiserver were refused and could not be loaded again: %s", error)  # noqa: TRY400
-                return False
-            if not session.users:
-                await session.api.close()
+    async def _renewed(self, session: Session, deadline: float) -> bool:
+        """Whether there are other credentials than those of ``session``, which were refused, before the deadline.
+
+        They are loaded once for all who wait, and also when nobody waits any more: a command that takes longer than a call is still of use.
+        """
+        if self._session is not session:
             return True
+        if self._renewal is None:
+            if self._clock() - self._loaded < _PAUSE:
+                return False
+            self._renewal = asyncio.create_task(self._renew())
+        done, _ = await asyncio.wait([self._renewal], timeout=max(0.0, deadline - asyncio.get_running_loop().time()))
+        for each in done:
+            each.result()
+        return self._session is not session
+
+    async def _renew(self) -> None:
+        failure = "credentials for kube-apiserver were refused and could not be loaded again: %s"
+        try:
+            spare = await load(self._kubeconfig)
+            if self._session.identified and not spare.identified:
+                # Nobody is told 403 where somebody who is not believed is told 401, and they would not be loaded a third time.
+                logger.error(failure, "the command in the kubeconfig made none")
+            else:
+                spare, self._session = self._session, spare
+            if not spare.users:
+                await spare.close()
+        except BadConfiguration as error:
+            logger.error(failure, error)  # noqa: TRY400
+        finally:
+            self._loaded, self._renewal = self._clock(), None
 
 
-async def _load(kubeconfig: str, now: float) -> _Session:
-    client, config = [await asyncio.to_thread(importlib.import_module, f"kubernetes.aio.{part}") for part in ("client", "config")]
-    configuration = client.Configuration()
-    configuration.connection_pool_maxsize = _CONNECTIONS
-    # Python 3.13 would refuse cluster authorities that lack extensions RFC 5280 asks for; Kubernetes' own clients do not.
-    configuration.disable_strict_ssl_verification = True
-    where = f"kubeconfig {kubeconfig}" if kubeconfig else "no kubeconfig is configured, and the service account of this pod"
-    try:
-        if kubeconfig:
-            await config.load_kube_config(kubeconfig, client_configuration=configuration, persist_config=False)
-        else:
-            config.load_incluster_config(client_configuration=configuration)
-        api = client.ApiClient(configuration)
-    except (config.ConfigException, OSError, ValueError, TypeError, yaml.YAMLError) as error:
-        told = "it is no kubeconfig" if isinstance(error, TypeError) else error
-        raise BadConfiguration([f"{where} cannot be used: {told}"]) from error
-    if not configuration.host.startswith(("https://", "http://")):
-        raise BadConfiguration([f'{where} cannot be used: server "{configuration.host}" is not an address: https://HOST:PORT'])
-    api.user_agent = "trafficmetrics"
-    return _Session(api, now, config.ConfigException)
-
-
-async def _sent(session: _Session, call: _Call, patience: aiohttp.ClientTimeout) -> Any:
+async def _sent(session: Session, call: _Call, patience: aiohttp.ClientTimeout) -> Any:
     """The answer to a call, its body unread."""
     request = await session.api.param_serialize(
         call.method,
@@ -332,7 +327,7 @@ async def _sent(session: _Session, call: _Call, patience: aiohttp.ClientTimeout)
 
 
 @contextmanager
-def _kube_errors(call: _Call, session: _Session, timeout: float) -> Iterator[None]:
+def _kube_errors(call: _Call, session: Session, timeout: float) -> Iterator[None]:
     """Everything that can go wrong on the way, as :class:`KubeError`."""
     host = session.api.configuration.host
     try:

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from cryptography import x509
 
 from apiservice.checkup.account import RELEASE
+from apiservice.checkup.remedies import logs
 from apiservice.checkup.sight import Document
 from apiservice.checkup.subject import Subject
 from apiservice.checkup.verdicts import problem, warning
+from apiservice.issuance.contents import bundled, pem_of
 from metrics_api.diagnosis import Finding
 
 __all__ = ["SOON", "Bundle", "authorities_in", "bundle_findings", "bundle_of", "day", "mending"]
@@ -26,12 +28,16 @@ _INJECTED = "cert-manager.io/inject-ca-from"
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """What an APIService says of the authority. ``authorities`` are empty where it names none, or what it names cannot be read."""
+    """What an APIService says of the authority. ``authorities`` are empty where it names none, or what it names cannot be read.
+
+    ``pem`` are these, and ``damaged`` says that there is something else beside them.
+    """
 
     given: bool
     verified: bool
     authorities: tuple[x509.Certificate, ...] = ()
     pem: str = ""
+    damaged: bool = False
 
 
 def bundle_of(api_service: Document) -> Bundle:
@@ -39,11 +45,10 @@ def bundle_of(api_service: Document) -> Bundle:
     spec = api_service.get("spec") or {}
     text, verified = spec.get("caBundle") or "", not spec.get("insecureSkipTLSVerify")
     try:
-        pem = base64.b64decode(text, validate=True)
-        authorities = authorities_in(pem)
+        authorities, damaged = bundled(base64.b64decode(text, validate=True))
     except (binascii.Error, ValueError):
         return Bundle(bool(text), verified)
-    return Bundle(bool(text), verified, authorities, pem.decode("ascii", "replace"))
+    return Bundle(bool(text), verified, authorities, pem_of(authorities).decode(), damaged)
 
 
 def authorities_in(pem: bytes) -> tuple[x509.Certificate, ...]:
@@ -69,6 +74,9 @@ def bundle_findings(name: str, api_service: Document, subject: Subject, now: dt.
         yield problem("apiservice", f"the caBundle of APIService {name} ended on {day(last)}", mend)
     elif last - now < SOON:
         yield warning("apiservice", f"the caBundle of APIService {name} ends on {day(last)}", mend)
+    elif bundle.damaged:
+        what = f"a part of the caBundle of APIService {name} is no certificate: kube-apiserver passes over it, others may not"
+        yield warning("apiservice", what, mend)
 
 
 def mending(subject: Subject, api_service: Document | None) -> str:
@@ -79,7 +87,7 @@ def mending(subject: Subject, api_service: Document | None) -> str:
         return f"kubectl describe certificate -n {namespace} {name}; kubectl logs -n cert-manager deploy/cert-manager-cainjector"
     if subject.cert_secret:
         return (
-            f"the server does it, within a minute, as soon as it may: kubectl logs -n {subject.namespace} deploy/{subject.service};"
+            f"the server does it, within a minute, as soon as it may: {logs(subject)};"
             f" kubectl delete secret -n {subject.namespace} {subject.cert_secret} lets it begin anew"
         )
     if release := annotations.get(RELEASE):

@@ -21,7 +21,7 @@ from apiservice.checkup.plugin import failed, hanging, plugin_of
 from apiservice.checkup.readers import ROLES_PLACE, reader_findings
 from apiservice.checkup.registration import followed, port_of, registration_findings
 from apiservice.checkup.replicas import Behind, deployment_of, replica_findings
-from apiservice.checkup.rights import absent_resources, needed_rights, refused_rights, rights_findings
+from apiservice.checkup.rights import absent_resources, needed_rights, refused_rights, rights_findings, unmade_secret
 from apiservice.checkup.sight import Document, Unseen, look, unseen
 from apiservice.checkup.subject import OWN, Subject
 from apiservice.checkup.verdicts import NAME, ok, problem, warning
@@ -169,7 +169,8 @@ class _Examination:
         )
         self.say(unseen([own_seen, *seen, *([refused] if isinstance(refused, Unseen) else [])], f'"{me}"' if me else "this user"))
         if not isinstance(refused, Unseen):
-            self.say(rights_findings(refused, account, subject, await absent_resources(kube, refused)))
+            absent, secret = await asyncio.gather(absent_resources(kube, refused), unmade_secret(kube, refused, subject))
+            self.say(rights_findings(refused, account, subject, absent, secret))
 
     async def _knock(self, subject: Subject, behind: Behind, own: Document | None, mend: str, *, arrived: bool) -> None:
         """Look at the certificates that are served; ``arrived`` is whether kube-apiserver gets through."""

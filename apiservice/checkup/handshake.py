@@ -22,14 +22,14 @@ async def shown_at(host: str, port: int, name: str, authorities: str) -> Shown:
     where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
         chain = await _chain(host, port, name, _context())
-    except (OSError, TimeoutError, ssl.SSLError) as error:
+    except (OSError, ValueError) as error:
         return Shown(where, failure=_reason(error))
     try:
         if authorities:
             await _chain(host, port, name, _context(authorities))
     except ssl.SSLCertVerificationError as error:
         return Shown(where, chain, refusal=error.verify_message)
-    except (OSError, TimeoutError, ssl.SSLError) as error:
+    except (OSError, ValueError) as error:
         return Shown(where, chain, refusal=_reason(error))
     return Shown(where, chain)
 
@@ -63,4 +63,6 @@ def _reason(error: Exception) -> str:
         return f"no answer within {_PATIENCE:g}s"
     if isinstance(error, ssl.SSLError):
         return f"the TLS handshake fails ({error.reason or error})"
+    if isinstance(error, UnicodeError):
+        return "no name of a host"
     return str(getattr(error, "strerror", "") or error)

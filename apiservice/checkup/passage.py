@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from apiservice.checkup.remedies import installed
+from apiservice.checkup.remedies import installed, logs
 from apiservice.checkup.subject import Subject
 from apiservice.checkup.verdicts import ok, problem, warning
 from metrics_api.diagnosis import Finding
@@ -110,7 +110,7 @@ def _failure(reply: Reply, path: str, who: str, subject: Subject, mending: str) 
         return problem("passage", f"{_answered(reply, path)}: kube-apiserver does not know the API", installed(subject))
     meaning, advice = meaning_of(text, subject, mending)
     what = f"{_answered(reply, path)}: {meaning} ({text})" if meaning else f"{_answered(reply, path)}: {text}"
-    return problem("passage", what, advice or f"kubectl logs -n {subject.namespace} deploy/{subject.service}")
+    return problem("passage", what, advice or logs(subject))
 
 
 def _own_failure(reply: Reply) -> Finding:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from apiservice.checkup.sight import Place
 from apiservice.checkup.subject import Subject
 
-__all__ = ["api_service", "budgets", "deployments", "service", "slices"]
+__all__ = ["api_service", "budgets", "deployments", "secret", "service", "slices"]
 
 
 def api_service(name: str) -> Place:
@@ -25,6 +25,16 @@ def service(subject: Subject) -> Place:
         f"/api/v1/namespaces/{subject.namespace}/services",
         {"fieldSelector": f"metadata.name={subject.service}"},
         single=True,
+    )
+
+
+def secret(subject: Subject) -> Place:
+    """The Secret in which the server keeps its certificate."""
+    name = subject.cert_secret
+    return Place(
+        f"Secret {subject.namespace}/{name}",
+        f"get on secrets in {subject.namespace}",
+        f"/api/v1/namespaces/{subject.namespace}/secrets/{name}",
     )
 
 

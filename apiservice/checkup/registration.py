@@ -9,7 +9,7 @@ from typing import Any
 
 from apiservice.checkup.bundle import bundle_findings, mending
 from apiservice.checkup.passage import meaning_of
-from apiservice.checkup.remedies import installed, upgraded
+from apiservice.checkup.remedies import installed, logs, upgraded
 from apiservice.checkup.sight import Document, Seen, Unseen
 from apiservice.checkup.subject import OWN, Subject
 from apiservice.checkup.verdicts import ok, problem, warning
@@ -98,7 +98,7 @@ def _advice(reason: str, message: str, api_service: Document, subject: Subject) 
 
     ``kubernetes/kubernetes``: staging/src/k8s.io/kube-aggregator/pkg/controllers/status/remote/remote_available_controller.go.
     """
-    pods = f"kubectl get pods -n {subject.namespace}; kubectl logs -n {subject.namespace} deploy/{subject.service}"
+    pods = f"kubectl get pods -n {subject.namespace}; {logs(subject)}"
     match reason:
         case "ServiceNotFound":
             make = upgraded(subject) if subject.release else "make the Service of deploy/base/service.yaml"

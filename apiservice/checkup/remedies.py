@@ -8,7 +8,7 @@ from apiservice.checkup.account import Account
 from apiservice.checkup.subject import OWN, Subject
 from apiservice.issuance.rights import commands_for_bundles, commands_for_creation, commands_for_secret, granting
 
-__all__ = ["applied", "installed", "inventory_granted", "issuing_granted", "upgraded"]
+__all__ = ["applied", "installed", "inventory_granted", "issuing_granted", "logs", "upgraded"]
 
 _MANIFESTS = "trafficmetrics"
 """The name of all in ``deploy/base``: Service, account and namespace."""
@@ -34,6 +34,12 @@ def applied(subject: Subject, file: str) -> str:
     if subject.place == f"{_MANIFESTS}/{_MANIFESTS}":
         return f"kubectl apply -f deploy/base/{file}"
     return f"apply deploy/base/{file} as {subject.place}"
+
+
+def logs(subject: Subject) -> str:
+    """How the log of every replica is seen: of a Deployment kubectl takes one pod, a ready one first."""
+    label = f"app.kubernetes.io/instance={subject.release}" if subject.release else f"app.kubernetes.io/name={_MANIFESTS}"
+    return f"kubectl logs -n {subject.namespace} -l {label} --prefix --tail=50"
 
 
 def issuing_granted(verbs: Mapping[str, Sequence[str]], account: Account, subject: Subject) -> str:

@@ -123,7 +123,7 @@ def _budgeted(behind: Behind, subject: Subject) -> str:
         return advice
     selected = ",".join(f"{key}={value}" for key, value in (_spec(behind.service).get("selector") or {}).items())
     command = f"kubectl create poddisruptionbudget {subject.service} -n {subject.namespace}"
-    return f"{command} --min-available=1 --selector={selected}" if selected else advice
+    return f"{command} --max-unavailable=1 --selector={selected}" if selected else advice
 
 
 def _spread(nodes: set[str]) -> str:

@@ -7,9 +7,10 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from apiservice.checkup import places
 from apiservice.checkup.account import Account
 from apiservice.checkup.remedies import inventory_granted, issuing_granted
-from apiservice.checkup.sight import Kube, Place, Unseen, look
+from apiservice.checkup.sight import Kube, Place, Seen, Unseen, look
 from apiservice.checkup.subject import Subject
 from apiservice.checkup.verdicts import ok, problem, warning
 from apiservice.inventory import WATCHED
@@ -17,7 +18,7 @@ from apiservice.inventory.kinds import Watched
 from apiservice.kube import KubeError
 from metrics_api.diagnosis import Finding
 
-__all__ = ["Right", "absent_resources", "needed_rights", "refused_rights", "rights_findings"]
+__all__ = ["Right", "absent_resources", "needed_rights", "refused_rights", "rights_findings", "unmade_secret"]
 
 _AT_ONCE = 8
 _AUTHENTICATION = "extension-apiserver-authentication"
@@ -59,12 +60,17 @@ def needed_rights(subject: Subject) -> list[Right]:
     if "tokenreviews" in subject.own_reviews and not subject.overrides.complete:
         rights += [Right(verb, "configmaps", "kube-system", _AUTHENTICATION) for verb in ("get", "list", "watch")]
     if subject.cert_secret:
-        rights.append(Right("create", "secrets", subject.namespace))
+        rights.append(_making(subject))
         rights += [Right(verb, "secrets", subject.namespace, subject.cert_secret) for verb in ("get", "update")]
         rights += [
             Right(verb, "apiservices.apiregistration.k8s.io", "", name) for name in subject.registered for verb in ("get", "patch")
         ]
     return rights + [Right(verb, watched.resource) for watched in WATCHED for verb in ("list", "watch")]
+
+
+def _making(subject: Subject) -> Right:
+    """To make the Secret of the certificate, which takes the right to make any."""
+    return Right("create", "secrets", subject.namespace)
 
 
 async def refused_rights(kube: Kube, rights: Sequence[Right], account: Account, me: str) -> list[Right] | Unseen:
@@ -101,6 +107,11 @@ def _leaves(errors: BaseExceptionGroup[KubeError]) -> Iterator[KubeError]:
             yield error
 
 
+async def unmade_secret(kube: Kube, refused: Sequence[Right], subject: Subject) -> Seen:
+    """The Secret of the certificate where it may not be made: one that is there need not be. None elsewhere."""
+    return await look(kube, places.secret(subject)) if _making(subject) in refused else None
+
+
 async def absent_resources(kube: Kube, rights: Sequence[Right]) -> frozenset[str]:
     """Those of the watched resources, of which rights are refused, that the cluster does not have: nothing is lost by them."""
     wanted = {right.resource for right in rights}
@@ -119,13 +130,17 @@ async def _is_there(kube: Kube, watched: Watched) -> bool:
 
 
 def rights_findings(
-    refused: Sequence[Right], account: Account, subject: Subject, absent: Collection[str] = ()
+    refused: Sequence[Right], account: Account, subject: Subject, absent: Collection[str] = (), secret: Seen = None
 ) -> Iterator[Finding]:
-    """What it means that the account has not these rights; ``absent`` are the resources that the cluster does not have at all."""
+    """What it means that the account has not these rights.
+
+    ``absent`` are the resources that the cluster does not have at all, ``secret`` is that of :func:`unmade_secret`.
+    """
     mark = f"--serviceaccount={account.namespace}:{account.name}"
     by_resource: dict[str, list[str]] = {}
     for right in refused:
-        by_resource.setdefault(right.resource, []).append(right.verb)
+        if secret is None or right != _making(subject):
+            by_resource.setdefault(right.resource, []).append(right.verb)
     found: list[Finding] = []
     if reviews := [resource for resource in by_resource if "reviews." in resource]:
         what = f"the {account} may not create {' and '.join(reviews)}: nobody can be answered"
@@ -140,6 +155,12 @@ def rights_findings(
         what = f"the {account} may not {', nor '.join(verbs)}: it cannot keep its certificate and the caBundle (server.certSecret)"
         lacking: dict[str, list[str]] = {resource: by_resource[resource] for resource in keeping}
         found.append(problem("rights", what, issuing_granted(lacking, account, subject)))
+    if isinstance(secret, Unseen):
+        what = f"the {account} may not create secrets: it has to, if there is no {secret.place.what}"
+        granted = issuing_granted({"secrets": ["create"]}, account, subject)
+        found.append(
+            warning("rights", what, f"kubectl get secret -n {subject.namespace} {subject.cert_secret}; without one: {granted}")
+        )
     for watched in WATCHED:
         verbs = by_resource.get(watched.resource, [])
         if verbs and watched.resource not in absent:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,12 +17,14 @@ from cryptography import x509
 
 from apiservice.certificates import Signed, certificate_pem, is_readable, key_pem, matching
 
-__all__ = ["LABELS", "Contents", "Found", "certificates_of", "is_foreign", "pem_of", "read_contents", "written"]
+__all__ = ["LABELS", "Contents", "Found", "bundled", "certificates_of", "is_foreign", "pem_of", "read_contents", "written"]
 
 LABELS = {"app.kubernetes.io/name": "trafficmetrics"}
 """What every Secret carries that was written here."""
 
 _AUTHORITIES, _AUTHORITY_KEY, _LEAF, _LEAF_KEY = "ca.crt", "ca.key", "tls.crt", "tls.key"
+_BEGIN = b"-----BEGIN "
+_BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----[^-:]*-----END CERTIFICATE-----")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,17 @@ def certificates_of(pem: bytes) -> tuple[x509.Certificate, ...]:
     except (ValueError, x509.InvalidVersion):
         return ()
     return certificates if all(map(is_readable, certificates)) else ()
+
+
+def bundled(pem: bytes) -> tuple[tuple[x509.Certificate, ...], bool]:
+    """The certificates of a ``caBundle``, each once, and whether there is anything else in it.
+
+    What cannot be read is passed over, as kube-apiserver does (Go's ``crypto/x509``, CertPool.AppendCertsFromPEM): the others are
+    trusted all the same.
+    """
+    found = [certificates_of(block) for block in _BLOCK.findall(pem)]
+    certificates = tuple(dict.fromkeys(each for certificate in found for each in certificate))
+    return certificates, pem.count(_BEGIN) > sum(map(len, found))
 
 
 def pem_of(certificates: Iterable[x509.Certificate]) -> bytes:

@@ -15,7 +15,7 @@ from typing import Any
 
 from cryptography import x509
 
-from apiservice.issuance.contents import certificates_of, pem_of
+from apiservice.issuance.contents import bundled, pem_of
 
 __all__ = ["GIVEN", "LINGERING", "Bystanders", "Registration", "read_registration"]
 
@@ -46,7 +46,12 @@ class Registration:
     @property
     def trusts(self) -> tuple[x509.Certificate, ...]:
         """The authorities in its bundle."""
-        return certificates_of(self.bundle)
+        return bundled(self.bundle)[0]
+
+    @property
+    def damaged(self) -> bool:
+        """Whether a part of its bundle cannot be read."""
+        return bundled(self.bundle)[1]
 
 
 def read_registration(document: Mapping[str, Any], service: str, namespace: str) -> Registration:
@@ -106,7 +111,7 @@ class Bystanders:
         known |= {(registration.name, each): self._since.get((registration.name, each), elapsed) for each in strange}
         self._since = known
         wanted = (*trusted, *(each for each in strange if elapsed - known[registration.name, each] < LINGERING))
-        return None if set(wanted) == set(present) else pem_of(wanted)
+        return None if set(wanted) == set(present) and not registration.damaged else pem_of(wanted)
 
     def forget(self, name: str) -> None:
         """An APIService is not there any more."""

@@ -104,6 +104,11 @@ def explained(asked: Asked) -> Iterator[None]:
     except (BotoCoreError, ResponseParserError) as error:
         heard(asked.source, asked.operation, error)
         raise _unanswered(asked, error) from error
+    except ValueError as error:
+        # So the SDK refuses where AWS is said to be (boto/botocore, botocore/endpoint.py, "Invalid endpoint").
+        heard(asked.source, asked.operation, error)
+        told = f"{asked.operation} cannot be asked like this; check endpointUrl, and AWS_ENDPOINT_URL; what is wrong is in the log"
+        raise BackendRefused(asked.source, told) from error
 
 
 def heard(source: str, what: str, error: Exception) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
@@ -35,6 +36,8 @@ _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 _LARGEST_ANSWER = 1 << 30
 _LARGEST_REMARK = 1 << 20
 """Bytes read of what a store says of itself."""
+
+_UNRESOLVED = "its name cannot be resolved"
 
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What decoding raises when a store sends something that is not the protocol."""
@@ -293,13 +296,15 @@ class PrometheusClient:
         except aiohttp.ClientSSLError as error:
             raise BackendRefused(name, f"TLS with {url} failed; check tls.certFile, tls.keyFile and the port") from error
         except aiohttp.ClientConnectorError as error:
-            reason = os.strerror(error.os_error.errno) if error.os_error.errno else str(error.os_error)
-            raise BackendUnavailable(name, f"cannot be reached at {url}: {reason}") from error
+            raise BackendUnavailable(name, f"cannot be reached at {url}: {_unreached(error.os_error)}") from error
+        except UnicodeError as error:
+            # That is how a host fails to become a name in DNS: a part of it is empty, or too long.
+            raise BackendUnavailable(name, f"cannot be reached at {url}: {_UNRESOLVED}") from error
         except aiohttp.ClientPayloadError as error:
             raise BackendProtocolError(name, "broke off in the middle of its answer") from error
         except aiohttp.ClientResponseError as error:
             raise BackendProtocolError(name, "answered something that is not HTTP") from error
-        except aiohttp.ClientError as error:
+        except (aiohttp.ClientError, OSError) as error:
             # In TLS 1.3 a server looks at our certificate when the handshake is over for us, and hangs up if it does not like it.
             hint = "; if it asks for a certificate of ours, check tls.certFile" if url.startswith("https") else ""
             raise BackendUnavailable(name, f"the connection to {url} failed: {type(error).__name__}{hint}") from error
@@ -339,6 +344,13 @@ class PrometheusClient:
         if "too many samples" in envelope.error:
             return BackendRefused(name, f"would have to load too many samples; ask for {call.lighter}")
         return BackendRefused(name, f"rejected a query ({reason}); the log of the server has it")
+
+
+def _unreached(error: OSError) -> str:
+    """Why no connection came about. What the event loop writes into the error repeats the address."""
+    if isinstance(error, socket.gaierror):
+        return _UNRESOLVED
+    return os.strerror(error.errno) if error.errno else str(error)
 
 
 def _retry_after(headers: Mapping[str, str]) -> int:

@@ -27,6 +27,7 @@ _ACCEPT = "text/plain;version=0.0.4;q=1,application/openmetrics-text;version=1.0
 _LARGEST_DOCUMENT = 1 << 20
 """Bytes read of what a target says of itself."""
 
+_UNRESOLVED = "its name cannot be resolved"
 _OPEN_METRICS = "application/openmetrics-text"
 _OTHER_KINDS = ("text/html", "application/json", "application/vnd.google.protobuf", "image/")
 
@@ -93,6 +94,9 @@ class Fetcher:
             raise ScrapeFailed("TLS failed; check scheme, tls.certFile, tls.keyFile and the port") from error
         except aiohttp.ClientConnectorError as error:
             raise ScrapeFailed(_unreached(error.os_error)) from error
+        except UnicodeError as error:
+            # That is how a host fails to become a name in DNS: a part of it is empty, or too long.
+            raise ScrapeFailed(_UNRESOLVED) from error
         except aiohttp.ClientPayloadError as error:
             raise ScrapeFailed("it broke off in the middle of its answer") from error
         except aiohttp.ClientResponseError as error:
@@ -142,5 +146,5 @@ class Fetcher:
 def _unreached(error: OSError) -> str:
     """Why no connection came about. What the event loop writes into the error repeats the address."""
     if isinstance(error, socket.gaierror):
-        return "its name cannot be resolved"
+        return _UNRESOLVED
     return os.strerror(error.errno) if error.errno else str(error)

@@ -130,3 +130,16 @@ async def test_a_right_that_is_missing(api: Api, patient: Subject, case: str):
         assert (told.what, told.advice) == (f"the account clinic/trafficmetrics (assumed) {what}", advice)
         assert len(of(await examine_cluster(patient), "rights")) == 1
     await until(patient, "rights", Level.OK, "may do all")
+
+
+def without_creation(role: dict[str, Any]) -> None:
+    role["rules"] = [rule for rule in role["rules"] if rule["verbs"] != ["create"]]
+
+
+async def test_a_right_to_make_the_secret_is_missed_only_where_there_is_none(api: Api, patient: Subject):
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "trafficmetrics-issued", "namespace": CLINIC}}
+    async with changed(api, "Role", "clinic-trafficmetrics-issuing", without_creation):
+        await until(patient, "rights", Level.PROBLEM, "may not create secrets: it cannot keep its certificate")
+        await api.plane.apply(secret)
+        await until(patient, "rights", Level.OK, "may do all")
+        await api.plane.kubectl("delete", "secret", "-n", CLINIC, "trafficmetrics-issued")

@@ -34,7 +34,9 @@ async def test_a_source_whose_certificate_ends_soon_is_told_of(tmp_path: Path, d
     )
 
 
-@pytest.mark.parametrize("url", ["", "http://127.0.0.1:1", "https://127.0.0.1:1", "https://[", "https://host:port", "prometheus"])
+@pytest.mark.parametrize(
+    "url", ["", "http://127.0.0.1:1", "https://127.0.0.1:1", "https://[", "https://host:port", "prometheus", "https://a..b"]
+)
 async def test_where_no_certificate_is_shown_nothing_is_said(url: str):
     whole = examined(url)
     assert await with_lifetimes([whole], NOW) == [whole]

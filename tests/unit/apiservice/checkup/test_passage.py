@@ -29,6 +29,12 @@ def test_who_may_not_read_traffic_knows_at_least_that_the_request_arrives():
     assert found(WELL, refused) == ("ok", ARRIVES, "")
 
 
+def test_the_log_of_a_release_is_that_of_all_its_pods():
+    released = Subject(service="prod-tm", namespace="monitoring", release="prod")
+    ((*_, advice),) = told(passage_findings(Reply(500, "something new"), WELL, "ann", released, MEND))
+    assert advice == "kubectl logs -n monitoring -l app.kubernetes.io/instance=prod --prefix --tail=50"
+
+
 # What kube-apiserver answers, and what the server behind it does, in their own words.
 FAILURES: dict[str, tuple[Reply, str, str, str]] = {
     "authority": (
@@ -88,7 +94,12 @@ FAILURES: dict[str, tuple[Reply, str, str, str]] = {
         "holds the APIService for unavailable",
         "kubectl get apiservice -o wide",
     ),
-    "unknown": (Reply(500, "something new"), "problem", "is answered 500: something new", "kubectl logs -n trafficmetrics deploy/"),
+    "unknown": (
+        Reply(500, "something new"),
+        "problem",
+        "is answered 500: something new",
+        "kubectl logs -n trafficmetrics -l app.kubernetes.io/name=trafficmetrics",
+    ),
     "not-registered": (
         Reply(404, "404 page not found"),
         "problem",

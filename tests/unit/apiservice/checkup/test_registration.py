@@ -10,12 +10,14 @@ import pytest
 from apiservice.checkup.registration import followed, port_of, registration_findings
 from apiservice.checkup.subject import Subject
 from tests.doubles.authority import Authority
-from tests.unit.apiservice.checkup.documents import API, DEPLOY, HIDDEN, NOW, api_service, told
+from tests.unit.apiservice.checkup.documents import API, AUTHORITY, DEPLOY, HIDDEN, NOW, api_service, told
 
 SUBJECT = Subject()
 ISSUE = "deploy/issue-certificate makes a certificate and its bundle"
 INSTALL = "kubectl apply -k deploy/base, or helm upgrade"
-PODS = "kubectl get pods -n trafficmetrics; kubectl logs -n trafficmetrics deploy/trafficmetrics"
+PODS = (
+    "kubectl get pods -n trafficmetrics; kubectl logs -n trafficmetrics -l app.kubernetes.io/name=trafficmetrics --prefix --tail=50"
+)
 
 
 def found(seen: Any, subject: Subject = SUBJECT, name: str = API) -> list[tuple[str, str, str, str]]:
@@ -135,6 +137,11 @@ BUNDLES: dict[str, tuple[dict[str, Any], str, str]] = {
         f"the caBundle of APIService {API} cannot be read: it holds no PEM certificates",
     ),
     "no-pem": ({"pem": "hello"}, "problem", f"the caBundle of APIService {API} cannot be read: it holds no PEM certificates"),
+    "damaged": (
+        {"pem": AUTHORITY.pem + "-----BEGIN CERTIFICATE-----\nMAMCAQU=\n-----END CERTIFICATE-----\n"},
+        "warning",
+        f"a part of the caBundle of APIService {API} is no certificate: kube-apiserver passes over it, others may not",
+    ),
     "ended": ({"pem": ending(-1)}, "problem", f"the caBundle of APIService {API} ended on {NOW - dt.timedelta(days=1):%Y-%m-%d}"),
     "ends-soon": (
         {"pem": ending(20)},

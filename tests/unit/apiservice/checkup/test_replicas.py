@@ -195,7 +195,7 @@ UPGRADE = "helm upgrade prod -n monitoring --reuse-values deploy/charts/trafficm
         (
             ELSEWHERE,
             {"budget": False},
-            "kubectl create poddisruptionbudget prod-tm -n monitoring --min-available=1 --selector=app.kubernetes.io/name=trafficmetrics",
+            "kubectl create poddisruptionbudget prod-tm -n monitoring --max-unavailable=1 --selector=app.kubernetes.io/name=trafficmetrics",
         ),
         (
             ELSEWHERE,

@@ -12,7 +12,7 @@ import yaml
 
 from apiservice.checkup.account import Account
 from apiservice.checkup.readers import reader_findings
-from apiservice.checkup.rights import Right, absent_resources, needed_rights, refused_rights, rights_findings
+from apiservice.checkup.rights import Right, absent_resources, needed_rights, refused_rights, rights_findings, unmade_secret
 from apiservice.checkup.sight import Place, Unseen, look, unseen
 from apiservice.checkup.subject import Subject
 from apiservice.identity.trust import TrustOverrides
@@ -188,6 +188,33 @@ MISSING: dict[str, tuple[list[Right], str, str, str]] = {
 def test_what_is_missing_has_one_line_with_the_command_that_gives_it(case: str):
     rights, level, what, advice = MISSING[case]
     assert found(*rights) == [(level, "rights", f"the account trafficmetrics/reader {what}", advice)]
+
+
+MAKING = Right("create", "secrets", "trafficmetrics")
+SECRET = "/api/v1/namespaces/trafficmetrics/secrets/trafficmetrics-issued"
+
+
+@pytest.mark.parametrize(
+    ("there", "level", "what"),
+    [
+        ({"metadata": {}}, "ok", "may do all that the server needs"),
+        (403, "warning", "may not create secrets: it has to, if there is no Secret trafficmetrics/trafficmetrics-issued"),
+        (404, "problem", "may not create secrets: it cannot keep its certificate and the caBundle (server.certSecret)"),
+    ],
+    ids=["there", "hidden", "absent"],
+)
+async def test_a_secret_that_is_there_need_not_be_made(there: dict[str, Any] | int, level: str, what: str):
+    secret = await unmade_secret(Kube(documents={SECRET: there}), [MAKING], ISSUING)
+    ((*begin, advice),) = told(rights_findings([MAKING], ACCOUNT, ISSUING, secret=secret))
+    assert begin == [level, "rights", f"the account trafficmetrics/reader {what}"]
+    assert ("kubectl create role trafficmetrics-issued-secret-creation -n trafficmetrics" in advice) is (level != "ok")
+    assert advice.startswith("kubectl get secret -n trafficmetrics trafficmetrics-issued; without one: ") is (level == "warning")
+
+
+async def test_a_secret_that_may_be_made_is_not_looked_at_and_one_that_may_not_be_read_is_a_problem():
+    assert await unmade_secret(Kube(documents={SECRET: 403}), LACKING, ISSUING) is None
+    ((level, _, what, _),) = told(rights_findings([MAKING, LACKING[0]], ACCOUNT, ISSUING, secret={"metadata": {}}))
+    assert (level, what.partition(":")[0]) == ("problem", "the account trafficmetrics/reader may not get secrets")
 
 
 LACKING = [Right("get", "secrets", "trafficmetrics", "trafficmetrics-issued"), Right("list", "pods")]

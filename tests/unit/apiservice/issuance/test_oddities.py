@@ -68,6 +68,37 @@ def test_an_odd_certificate_in_a_bundle_is_taken_out(cluster: Cluster, replica: 
     assert replica.issuer.trouble() is None
 
 
+ODD = {
+    "version": lambda now: _with_version(make_authority(now)[0], 117),
+    "no-certificate": lambda _: _pem(b"\x30\x03\x02\x01\x05"),
+    "no-base-64": lambda _: b"-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n",
+    "no-end": lambda _: b"-----BEGIN CERTIFICATE-----\nMAMCAQU=\n",
+    "a-key": lambda _: b"-----BEGIN PRIVATE KEY-----\nMAMCAQU=\n-----END PRIVATE KEY-----\n",
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("first", [False, True], ids=["behind", "before"])
+def test_what_cannot_be_read_in_a_bundle_takes_no_other_certificate_out_of_it(
+    cluster: Cluster, replica: Replica, clock: ManualClock, odd: str, *, first: bool
+) -> None:
+    finish(replica.issuer.start())
+    ours = cluster.bundle()
+    theirs, broken = certificate_pem(make_authority(clock.now())[0]), ODD[odd](clock.now())
+    cluster.set_bundle(broken + ours + theirs if first else ours + theirs + broken)
+    replica.look()
+    assert cluster.bundle() == ours + theirs
+    assert replica.issuer.trouble() is None
+
+
+def test_a_bundle_that_is_whole_is_left_as_it_is(cluster: Cluster, replica: Replica) -> None:
+    finish(replica.issuer.start())
+    written = b"# ours\n" + 2 * cluster.bundle()
+    cluster.set_bundle(written)
+    replica.look()
+    assert cluster.bundle() == written
+
+
 def test_an_odd_certificate_in_the_secret_has_it_made_anew(cluster: Cluster, replica: Replica, clock: ManualClock) -> None:
     finish(replica.issuer.start())
     before = cluster.data["ca.crt"]
