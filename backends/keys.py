@@ -14,14 +14,16 @@ from backends.linkerd.settings import LinkerdSettings
 from backends.prometheus.settings import PrometheusSettings
 from backends.registry import TYPES
 from backends.scrape.settings import ScrapeSettings
-from metrics_api.forms import TEXT, choice
-from metrics_api.keys import Key, keys_of
+from metrics_api.forms import choice
+from metrics_api.keys import Form, Key, keys_of
 from metrics_api.source import Terms
 
 __all__ = ["CLOUDWATCH", "ENTRY", "OVERRIDES", "SETTINGS", "of_source"]
 
+_NAME: Form[str] = Form("", {"type": "string", "pattern": r"^[^\s,/]([^\t\n\r,/]*[^\s,/])?$"})
+
 ENTRY: tuple[Key, ...] = (
-    Key("what the source is called in answers, each by its own name: without `,` and `/`", TEXT, "name", required=True),
+    Key("what the source is called in answers, each by its own name: without `,` and `/`", _NAME, "name", required=True),
     Key("what kind of source it is", choice(TYPES), "type", required=True),
     *keys_of(Terms),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from importlib.util import find_spec
@@ -104,15 +104,7 @@ def configured(entries: Iterable[Node]) -> list[Source]:
         if "type" not in common or "name" not in common:
             continue
         name = common["name"].text()
-        if not name or name in names:
-            common["name"].problem(
-                f'"{name}" is the name of another source; each needs its own' if name else "a source needs a name"
-            )
-        if "," in name:
-            # Where several add up to one number it is told with the names of all, and commas between them.
-            common["name"].problem(f'"{name}" has a comma in it, which stands between the names of several sources')
-        if "/" in name:
-            common["name"].problem(f'"{name}" has a slash in it, which no path to it can have (/sources/NAME)')
+        _check_name(common["name"], name, names)
         names.add(name)
         kind = common["type"].choice(TYPES, "")
         if kind:
@@ -122,6 +114,25 @@ def configured(entries: Iterable[Node]) -> list[Source]:
             if backend is not None:
                 sources.append(Source(backend, terms, kind, written))
     return sources
+
+
+def _check_name(node: Node, name: str, others: Collection[str]) -> None:
+    """Report what cannot be the name of a source, beside those of ``others``."""
+    if not name.strip():
+        node.problem("a source needs a name")
+        return
+    if name in others:
+        node.problem(f'"{name}" is the name of another source; each needs its own')
+    if not name.isprintable():
+        # Names stand in lines of health checks and of logs, and one with a line break would make lines of its own.
+        node.problem(f"{json.dumps(name)} has characters in it that cannot be printed")
+    elif name != name.strip():
+        node.problem(f'"{name}" begins or ends with a blank, which nobody sees')
+    if "," in name:
+        # Where several add up to one number it is told with the names of all, and commas between them.
+        node.problem(f'"{name}" has a comma in it, which stands between the names of several sources')
+    if "/" in name:
+        node.problem(f'"{name}" has a slash in it, which no path to it can have (/sources/NAME)')
 
 
 def dialect_files(entries: Iterable[Node]) -> list[Path]:
@@ -141,9 +152,9 @@ def _written(node: Node) -> str:
     told = hashlib.sha256(json.dumps(_plain(replace(node, value=_without_terms(node))), sort_keys=True).encode())
     file = _dialect_file(node)
     if file is not None:
-        # One that was gone in between is known by what is left of it.
-        with suppress(OSError):
-            told.update(file.read_bytes())
+        # One that was gone in between is known by what is left of it, as is what can be no path; a pipe would be empty for who reads it.
+        with suppress(OSError, ValueError):
+            told.update(file.read_bytes() if file.is_file() else b"")
     return told.hexdigest()
 
 

@@ -5,19 +5,31 @@ from __future__ import annotations
 import re
 import ssl
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from metrics_api import BackendError, BackendRefused
 from metrics_api.document import Node
-from metrics_api.forms import BOOLEAN, FILE, SECRET, TEXT
+from metrics_api.forms import BOOLEAN, FILE, SECRET, TEXT, absent_secret, is_file, named
 from metrics_api.keys import Form, key, keys_of, names_of, read_keys
 
-__all__ = ["KEYS", "Credentials", "Signer", "TlsSettings", "read_credentials", "read_tls"]
+__all__ = [
+    "KEYS",
+    "Credentials",
+    "Signer",
+    "TlsSettings",
+    "read_credentials",
+    "read_tls",
+    "require_host",
+    "require_no_user",
+    "url_like",
+]
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_AUTHORIZATION = "Authorization"
 _HEADERS: Form[Mapping[str, str]] = Form(
     "a mapping", {"type": "object", "additionalProperties": {"type": "string"}}, lambda node, _: _headers(node), dict
 )
@@ -92,22 +104,24 @@ class Credentials:
         headers = dict(self.fixed)
         headers |= {name: self._secret(path) for name, path in self.header_files.items()}
         if self.bearer_token_file:
-            headers["Authorization"] = f"Bearer {self._secret(self.bearer_token_file)}"
+            headers[_AUTHORIZATION] = f"Bearer {self._secret(self.bearer_token_file)}"
         elif self.username:
             pair = f"{self.username}:{self._secret(self.password_file) if self.password_file else ''}"
-            headers["Authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
+            headers[_AUTHORIZATION] = f"Basic {b64encode(pair.encode()).decode()}"
         return headers
 
     def _secret(self, path: str) -> str:
+        where = named(path, "the file that is configured")
         try:
             secret = Path(path).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise BackendRefused(self.source, f'the credentials in "{path}" cannot be read') from error
+        except (OSError, ValueError) as error:
+            # A ValueError is of text that is not UTF-8, or of a path that can be none.
+            raise BackendRefused(self.source, f"the credentials in {where} cannot be read") from error
         if not secret:
             # Somebody may be let in without, as somebody else.
-            raise BackendRefused(self.source, f'the credentials in "{path}" are empty')
+            raise BackendRefused(self.source, f"the credentials in {where} are empty")
         if any(ord(character) < 32 for character in secret):
-            raise BackendRefused(self.source, f'the credentials in "{path}" are not one line of text')
+            raise BackendRefused(self.source, f"the credentials in {where} are not one line of text")
         return secret
 
 
@@ -144,7 +158,25 @@ def read_credentials(node: Node, entries: Mapping[str, Node], name: str) -> Cred
     told = read_keys(Credentials, entries)
     if told.get("username") == "":
         entries["basicAuth"].problem('"username" is empty: nothing would be sent')
+    _require_each_once(entries)
     return Credentials(source=name, **told)
+
+
+def _require_each_once(entries: Mapping[str, Node]) -> None:
+    """Report headers that would be sent twice, of which a server takes whichever it likes. Their names are the same in any case."""
+    givers = {_AUTHORIZATION.lower(): each for each in ("bearerTokenFile", "basicAuth") if each in entries}
+    for mapping, header, node in _given(entries):
+        giver = givers.setdefault(header.lower(), mapping)
+        if giver != mapping:
+            node.problem(f'header "{header}" is what "{giver}" gives: it would be sent twice')
+
+
+def _given(entries: Mapping[str, Node]) -> Iterator[tuple[str, str, Node]]:
+    """The headers of both mappings: the key of the mapping, the name of the header and where it is written."""
+    for mapping in ("headers", "headerFiles"):
+        given = entries[mapping].value if mapping in entries else None
+        if isinstance(given, dict):
+            yield from ((mapping, header, node) for header, node in given.items() if _HEADER_NAME.fullmatch(header))
 
 
 def read_tls(entries: Mapping[str, Node]) -> TlsSettings:
@@ -153,7 +185,7 @@ def read_tls(entries: Mapping[str, Node]) -> TlsSettings:
     if "keyFile" in tls and "certFile" not in tls:
         tls["keyFile"].problem('"certFile" is missing beside it')
     made = TlsSettings(**read_keys(TlsSettings, tls))
-    if all(Path(file).is_file() for file in made.files):
+    if all(map(is_file, made.files)):
         try:
             made.context()
         except OSError as error:
@@ -163,12 +195,55 @@ def read_tls(entries: Mapping[str, Node]) -> TlsSettings:
     return made
 
 
+def require_no_user(text: str, advice: str, what: str = "an address") -> None:
+    """ValueError when ``text`` has a user in it, and with that a password, which no message repeats; ``advice`` says what to do."""
+    if "@" in text:
+        raise ValueError(f"credentials do not belong into {what}, which is logged: {advice}")
+
+
+def require_host(host: str, wrong: str) -> None:
+    """ValueError, with the message ``wrong``, when nobody could ever look up a host: a part of its name is empty or too long."""
+    try:
+        host.encode("idna")
+    except UnicodeError as error:
+        raise ValueError(f"{wrong}: a part of the name between its dots is empty, or longer than 63 characters") from error
+
+
+def url_like(text: str, example: str, *, advice: str, query: str) -> str:
+    """The URL of a source, without a slash at the end. ValueError when ``text`` is none; what may be a secret is not in its message.
+
+    ``advice`` says where credentials go, and ``query`` where parameters do.
+    """
+    # An "@" in a path is refused as well: where a password has a slash in it, nobody knows where the path begins.
+    require_no_user(text, f'{advice}; an "@" of a path is written %40', "a URL")
+    if "?" in text or "#" in text:
+        raise ValueError(f'a URL of a source ends before "?" or "#": {query}')
+    wrong = f'"{text}" is not a URL such as {example}'
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError as error:
+        raise ValueError(wrong) from error
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise ValueError(wrong)
+    require_host(parts.hostname, wrong)
+    return text.rstrip("/")
+
+
 def _headers(node: Node) -> dict[str, str]:
-    headers = node.text_mapping()
-    for name, value in headers.items():
-        if not _HEADER_NAME.fullmatch(name):
-            node.problem(f'"{name}" is not a header name')
-        if any(ord(character) < 32 for character in value):
+    headers: dict[str, str] = {}
+    seen: dict[str, str] = {}
+    for name, value in node.mapping().items():
+        begins = _HEADER_NAME.match(name)
+        if begins is None or begins[0] != name:
+            # "Authorization: Bearer ..." within quotes is a name, with the secret in it.
+            told = f'what begins with "{begins[0]}"' if begins is not None else "what is written there"
+            node.problem(f"{told} is not a header name: that has no blanks and no colon")
+            continue
+        if (other := seen.setdefault(name.lower(), name)) != name:
+            value.problem(f'header "{name}" is "{other}": it would be sent twice')
+        headers[name] = value.text()
+        if any(ord(character) < 32 for character in headers[name]):
             node.problem(f'the value of header "{name}" holds control characters')
     return headers
 
@@ -176,6 +251,6 @@ def _headers(node: Node) -> dict[str, str]:
 def _header_files(node: Node) -> dict[str, str]:
     headers = _headers(node)
     for name, file in headers.items():
-        if not Path(file).is_file():
-            node.mapping()[name].remark(f'there is no file "{file}" here; without it nothing is asked')
+        if not is_file(file):
+            absent_secret(node.mapping()[name], file)
     return headers

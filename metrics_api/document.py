@@ -22,6 +22,9 @@ T = TypeVar("T")
 _MERGE = "<<"
 _MOST_VALUES = 100_000
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
+_YAML = "tag:yaml.org,2002:"
+_TAGS = frozenset(_YAML + each for each in ("null", "bool", "int", "float", "str", "seq", "map", "timestamp", "merge", "value"))
+"""The tags of YAML that change nothing here, since values are text until a reader says what they are."""
 
 
 @dataclass(slots=True)
@@ -49,6 +52,8 @@ class Problems:
 class Node:
     """One value of a document, with the place it was written at; line 0 for what was not written in a file (a flag).
 
+    The line of a value that has a key is that of the key: between the two there may be comments and blank lines, and it is the key that
+    messages name.
     ``value`` is None, a string, a list of nodes or a dict of nodes; scalars stay text until a reader says what they are.
     ``read_before`` are keys that a mapping may have and that somebody else reads.
     """
@@ -76,7 +81,10 @@ class Node:
 
     def absent(self, path: str) -> None:
         """Report that a file that is named here is not there."""
-        if self.problems.elsewhere:
+        if "\n" in path:
+            # A key, as it were, which nobody else is to see.
+            self.problem("is no path, but what belongs into a file")
+        elif self.problems.elsewhere:
             self.remark(f'there is no file "{path}" here')
         else:
             self.problem(f'there is no file "{path}"')
@@ -194,9 +202,10 @@ class _Reading:
         self._problems = problems
         self._seen = 0
 
-    def node(self, source: yaml.Node, path: str, above: frozenset[int]) -> Node:
+    def node(self, source: yaml.Node, path: str, above: frozenset[int], key: yaml.Node | None = None) -> Node:
         """The tree below ``source``; ``above`` holds the identities of the values it lies in."""
-        node = self._blank(source, path)
+        node = self._blank(key or source, path)
+        self._require_no_tag(source, node)
         above = self._enter(source, node, above)
         if isinstance(source, yaml.MappingNode):
             node.value = self._entries(source, path, above)
@@ -215,10 +224,11 @@ class _Reading:
                 self._blank(key, path).problem("a key must be a single value")
                 continue
             name = str(key.value)
+            self._require_no_tag(key, self._blank(key, path))
             if name == _MERGE:
                 merged |= self._merged(value, path, above)
                 continue
-            child = self.node(value, f"{path}.{name}" if path else name, above)
+            child = self.node(value, f"{path}.{name}" if path else name, above, key)
             if name in own:
                 child.problem(f'"{name}" is given twice')
             own[name] = child
@@ -237,6 +247,11 @@ class _Reading:
         for child in source.value:
             entries = self._merged(child, path, above) | entries
         return entries
+
+    def _require_no_tag(self, source: yaml.Node, node: Node) -> None:
+        """Report a tag that other programs replace by something (``!vault``): here the text behind it would be taken for the value."""
+        if source.tag not in _TAGS:
+            node.problem(f'tag "{source.tag.replace(_YAML, "!!")}" means nothing here: write the value itself')
 
     def _blank(self, source: yaml.Node, path: str) -> Node:
         return Node(None, self._file, source.start_mark.line + 1, path, self._problems)

@@ -19,9 +19,12 @@ __all__ = [
     "SECRET",
     "TEXT",
     "TEXTS",
+    "absent_secret",
     "choice",
     "fraction",
+    "is_file",
     "member",
+    "named",
     "parsed",
     "seconds",
     "shape",
@@ -44,6 +47,24 @@ def short_duration(seconds: float) -> str:
         if seconds >= size and seconds % size == 0:
             return f"{int(seconds // size)}{unit}"
     return f"{seconds:g}s"
+
+
+def is_file(path: str) -> bool:
+    """Whether there is a file of that name, and it may be looked at; what can be the name of none is the name of none."""
+    try:
+        return Path(path).is_file()
+    except OSError:
+        return False
+
+
+def named(path: str, otherwise: str) -> str:
+    """What a message calls a file that holds a secret: ``otherwise`` where it does not look like a path and may be the secret itself."""
+    return f'"{path}"' if path.startswith("/") and "\n" not in path else otherwise
+
+
+def absent_secret(node: Node, path: str) -> None:
+    """Say that a file that holds a secret is not there, which is no mistake: it may come later."""
+    node.remark(f"there is no file {named(path, 'of that name')} here; without it nothing is asked")
 
 
 def parsed(
@@ -117,7 +138,7 @@ def _told(words: Iterable[str]) -> str:
 
 def _file(node: Node, default: str) -> str:
     path = node.text(default)
-    if path and not Path(path).is_file():
+    if path and not is_file(path):
         node.absent(path)
     return path
 
@@ -126,8 +147,8 @@ def _secret(node: Node, default: str) -> str:
     path = node.text(default)
     if not path:
         node.problem("name a file")
-    elif not Path(path).is_file():
-        node.remark(f'there is no file "{path}" here; without it nothing is asked')
+    elif not is_file(path):
+        absent_secret(node, path)
     return path
 
 

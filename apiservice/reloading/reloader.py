@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Protocol
 
 from apiservice.reloading.current import CurrentSources
@@ -12,10 +12,13 @@ from apiservice.reloading.files import ConfigurationFiles, misfits
 from apiservice.settings import OPTIONS, Settings
 from metrics_api import BadConfiguration, Source, TrafficError
 
-__all__ = ["PERIOD", "Counts", "Reloader"]
+__all__ = ["PERIOD", "SETTLING", "Counts", "Reloader"]
 
 PERIOD = 10.0
 """Seconds between two looks at the files."""
+
+SETTLING = 1.0
+"""Seconds for which files that have changed must stay as they are: an editor may be writing them."""
 
 logger = logging.getLogger(__name__)
 
@@ -31,29 +34,37 @@ class Counts(Protocol):
 
 
 class Reloader:
-    """Puts the sources of changed ``files`` into force; ``settings`` are those the server runs with."""
+    """Puts the sources of changed ``files`` into force; ``settings`` are those the server runs with. ``sleep`` takes seconds."""
 
-    def __init__(self, files: ConfigurationFiles, settings: Settings, current: CurrentSources, counts: Counts) -> None:
+    def __init__(
+        self,
+        files: ConfigurationFiles,
+        settings: Settings,
+        current: CurrentSources,
+        counts: Counts,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
         self._files = files
         self._settings = settings
         self._current = current
         self._counts = counts
+        self._sleep = sleep
         self._told = ""
         self._refused = False
 
     async def run(self) -> None:
         """Look again and again, until cancelled."""
         while True:
-            await asyncio.sleep(PERIOD)
+            await self._sleep(PERIOD)
             await self.look()
 
     async def look(self) -> None:
         """Take what has changed, if it can be taken; otherwise say why, once, and go on as before."""
-        # What was refused may lack something that is no configuration: a file with a certificate, or credentials that come later.
-        if not self._refused and not await asyncio.to_thread(self._files.changed):
-            return
         try:
-            settings, sources = await asyncio.to_thread(self._files.load)
+            # What was refused may lack something that is no configuration: a file with a certificate, or credentials that come later.
+            if not self._refused and not await asyncio.to_thread(self._files.changed):
+                return
+            settings, sources = await self._load()
             self._require_fit(sources)
             changes = await self._current.take(sources)
         except Exception as error:  # noqa: BLE001  whatever is wrong with the new ones, the old ones answer
@@ -63,6 +74,17 @@ class Reloader:
             self._counts.loaded()
             self._tell_others(settings)
             logger.info("the configuration was read again: %s", changes)
+
+    async def _load(self) -> tuple[Settings, list[Source]]:
+        """What the files say, or the error that is in them, once nobody is writing them any more."""
+        while True:
+            (read,) = await asyncio.gather(asyncio.to_thread(self._files.load), return_exceptions=True)
+            await self._sleep(SETTLING)
+            if await asyncio.to_thread(self._files.changed):
+                continue
+            if isinstance(read, BaseException):
+                raise read
+            return read
 
     def _require_fit(self, sources: list[Source]) -> None:
         """What is written of the refresh is not in force before a restart."""

@@ -44,6 +44,9 @@ def read_settings(text: str, file: str, flags: Mapping[str, str], environment: M
 
 def _override(root: Node, flags: Mapping[str, str], environment: Mapping[str, str]) -> None:
     """Put values of flags and environment in the place of what the file says; mistakes then name the flag."""
+    if root.value is None:
+        # "---" and nothing after it: as good as an empty file.
+        root.value = {}
     if not isinstance(root.value, dict):
         return
     for option in OPTIONS:
@@ -51,7 +54,8 @@ def _override(root: Node, flags: Mapping[str, str], environment: Mapping[str, st
             if value is None:
                 continue
             section = root.value.setdefault(option.section, Node({}, root.file, 0, option.section, root.problems))
-            section.value = section.value or {}
+            if section.value is None:
+                section.value = {}
             if isinstance(section.value, dict):
                 section.value[option.key] = Node(value, place, 0, "", root.problems)
             break

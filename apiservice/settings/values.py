@@ -33,7 +33,11 @@ def _object_name(text: str) -> str:
 
 
 def _names(node: Node, _: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    return tuple(filter(None, node.text().split(",")))
+    text = node.text()
+    names = tuple(filter(None, (name.strip() for name in text.split(","))))
+    if text and not names:
+        node.problem(f'"{text}" has no name in it; what is empty allows any name')
+    return names
 
 
 ADDRESS: Form[str] = parsed(_address, "an IP address")

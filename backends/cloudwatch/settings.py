@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from backends.cloudwatch.meshedge import MeshEdge, read_mesh_edge
-from backends.transport import TlsSettings, read_tls
+from backends.transport import TlsSettings, read_tls, url_like
 from metrics_api import ANY_WORKLOAD, SPLIT_KINDS, ResourceRef, type_of_kind
 from metrics_api.document import Node
 from metrics_api.forms import MAPPING, TEXT, choice, parsed, seconds, shape, whole
@@ -80,10 +79,12 @@ _DAY = "24h"
 
 
 def _url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
-        raise ValueError(f'"{text}" is not a URL such as https://monitoring.eu-west-1.amazonaws.com')
-    return text.rstrip("/")
+    return url_like(
+        text,
+        "https://monitoring.eu-west-1.amazonaws.com",
+        advice="those for AWS are found where its own tools look",
+        query="the path is all that can be given",
+    )
 
 
 def _namespace_name(text: str) -> str:

@@ -83,6 +83,8 @@ def _load(name: str, known: Sequence[str]) -> Dialect:
         raise BadConfiguration([f'dialect file "{name}" cannot be read: {error.strerror}']) from error
     except UnicodeDecodeError as error:
         raise BadConfiguration([f'dialect file "{name}" is not UTF-8 text']) from error
+    except ValueError as error:
+        raise BadConfiguration(["the path of the dialect file has a character in it that no path can have"]) from error
     return parse_dialect(text, name)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from backends.transport import TlsSettings, read_tls
+from backends.transport import TlsSettings, read_tls, require_host, require_no_user
 from metrics_api.document import Node
 from metrics_api.forms import BOOLEAN, parsed, seconds, whole
 from metrics_api.keys import key, keys_of, names_of, nested, read_keys, required_of
@@ -20,10 +20,12 @@ _SCRAPE_INTERVAL = 10
 
 def _address(text: str) -> str:
     """A host with its port, which is that of the metrics-api where none is given."""
+    require_no_user(text, "the metrics-api asks for none")
     match = _ADDRESS.fullmatch(text)
     port = int(match["port"] or _PORT) if match is not None else 0
     if match is None or not 1 <= port <= 65535:
         raise ValueError(f'"{text}" is not an address such as metrics-api.linkerd-viz.svc:8085, without http:// before it')
+    require_host(match["host"], f'"{text}" is not an address')
     return f"{match['host']}:{port}"
 
 

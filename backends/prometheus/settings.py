@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from backends.dialects import Dialect
 from backends.dialects.configured import DIALECT, OVERRIDES, read_configured
 from backends.dialects.overrides import Overrides
-from backends.transport import Credentials, Signer, TlsSettings, read_credentials, read_tls
+from backends.transport import Credentials, Signer, TlsSettings, read_credentials, read_tls, url_like
 from metrics_api.document import Node
 from metrics_api.forms import MAPPING, parsed, seconds, whole
 from metrics_api.keys import key, keys_of, names_of, nested, read_keys, required_of
@@ -18,19 +17,13 @@ __all__ = ["PrometheusSettings", "read_settings"]
 
 
 def _url(text: str) -> str:
-    wrong = f'"{text}" is not a URL such as http://prometheus:9090'
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError as error:
-        raise ValueError(wrong) from error
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        raise ValueError(wrong)
-    if parts.username or parts.password:
-        raise ValueError("credentials do not belong into a URL, which is logged: use basicAuth with passwordFile")
-    if parts.query or parts.fragment:
-        raise ValueError('a URL of a source ends before "?": parameters for each query go to "params"')
-    return text.rstrip("/").removesuffix("/api/v1")
+    url = url_like(
+        text,
+        "http://prometheus:9090",
+        advice="use basicAuth with passwordFile",
+        query='parameters for each query go to "params"',
+    )
+    return url.removesuffix("/api/v1")
 
 
 @dataclass(frozen=True, slots=True)

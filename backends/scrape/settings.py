@@ -124,7 +124,7 @@ def read_settings(node: Node, name: str) -> ScrapeSettings | None:
     if not targets and not told["targets_file"]:
         node.problem('there is nothing to scrape: give "targets", "targetsFile" or both')
     for index, target in enumerate(targets):
-        if target in targets[:index]:
+        if target.address and target in targets[:index]:
             entries["targets"].items()[index].problem(f'"{target.address}" is given twice')
     credentials, tls = read_credentials(node, entries, name), read_tls(entries)
     if configured is None or configured.dialect is None:

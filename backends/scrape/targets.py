@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from backends.transport import require_host, require_no_user
 from metrics_api import BadConfiguration
 from metrics_api.document import Node, Problems, parse_document
 
@@ -64,6 +65,8 @@ class TargetsFile:
             raise BadConfiguration([f'targets file "{self._path}" cannot be read: {error.strerror}']) from error
         except UnicodeDecodeError as error:
             raise BadConfiguration([f'targets file "{self._path}" is not UTF-8 text']) from error
+        except ValueError as error:
+            raise BadConfiguration(["the path of the targets file has a character in it that no path can have"]) from error
         return self._targets
 
     def _parse(self, text: str) -> tuple[Target, ...]:
@@ -118,9 +121,11 @@ def _node(value: object, file: str, path: str, problems: Problems) -> Node:
 
 def address(text: str) -> str:
     """A host and a port. ValueError when ``text`` is something else."""
+    require_no_user(text, "use basicAuth with passwordFile")
     match = _ADDRESS.fullmatch(text)
     if match is None or not 1 <= int(match[1]) <= 65535:
-        raise ValueError(f'"{text}" is not a target such as 10.0.0.7:15090: a host and a port, no scheme and no path')
+        raise ValueError(f'"{_bare(text)}" is not a target such as 10.0.0.7:15090: a host and a port, no scheme and no path')
+    require_host(text.rpartition(":")[0], f'"{text}" is not a target')
     return text
 
 
@@ -134,5 +139,10 @@ def label_name(text: str) -> str:
 def target_path(text: str) -> str:
     """A path on a target, with its query if it has one. ValueError when ``text`` is something else."""
     if not text.startswith("/") or any(character <= " " for character in text) or "#" in text:
-        raise ValueError(f'"{text}" is not a path such as /stats/prometheus')
+        raise ValueError(f'"{_bare(text)}" is not a path such as /stats/prometheus')
     return text
+
+
+def _bare(text: str) -> str:
+    """What a message repeats of an address or a path: not its query, which may have a token in it."""
+    return text.partition("?")[0]

@@ -80,6 +80,7 @@ def store(count: int) -> web.Application:
 @pytest.fixture
 async def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
     monkeypatch.setattr("apiservice.reloading.reloader.PERIOD", 0.05)
+    monkeypatch.setattr("apiservice.reloading.reloader.SETTLING", 0.05)
     config = tmp_path / "config.yaml"
     async with TestServer(store(7)) as seven, TestServer(store(9)) as nine, aiohttp.ClientSession() as session:
         stores = {7: str(seven.make_url("")), 9: str(nine.make_url(""))}
@@ -95,6 +96,21 @@ async def test_a_source_that_is_written_anew_answers_without_a_restart(running: 
     assert await running.count() == "7"
     running.write(f"name: mesh, url: '{running.stores[9]}'")
     await running.until("9")
+
+
+async def test_a_source_whose_credentials_cannot_be_had_now_comes_into_force(running: Running, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("aiobotocore.utils.AioContainerMetadataFetcher.SLEEP_TIME", 0)
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:1/")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    running.config.write_text(
+        running.config.read_text()
+        + "- {name: signals, type: cloudwatch, source: application-signals, cluster: prod, region: eu-west-1}\n"
+    )
+    await running.until_told('trafficmetrics_source_circuit_open{source="signals"}')
+    assert await running.count() == "7"
+    async with running.session.get(f"{running.url}{GV}/namespaces/shop/deployments") as response:
+        assert response.status == 200
+        assert any("cannot be retrieved from container-role" in warning for warning in response.headers.getall("Warning"))
 
 
 async def test_under_load_no_request_fails_while_sources_change_places(running: Running):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from backends.keys import ENTRY as KEYS
 from backends.registry import configured
 from metrics_api import Merge, Source, Terms
 from metrics_api.document import Problems, parse_document
 
+(_PATTERN,) = [key.form.schema["pattern"] for key in KEYS if key.name == "name"]
 ENTRY = "name: mesh, type: prometheus, url: 'http://127.0.0.1:1', dialect: istio"
 
 
@@ -84,3 +88,34 @@ def test_the_name_of_a_source_has_nothing_in_it_that_stands_between_names(name: 
     text = f"- {{name: '{name}', type: prometheus, url: 'http://127.0.0.1:1'}}"
     configured(parse_document(text, "sources.yaml", problems).items())
     assert problems.found == [f'sources.yaml:1: [0].name: "{name}" {why}']
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        (r"a ok\n[-]etcd", r'"a ok\n[-]etcd" has characters in it that cannot be printed'),
+        (r"a\0", r'"a\u0000" has characters in it that cannot be printed'),
+        (r"a\e[2K", r'"a\u001b[2K" has characters in it that cannot be printed'),
+        (r"a\Lb", r'"a\u2028b" has characters in it that cannot be printed'),
+        (" a", '" a" begins or ends with a blank, which nobody sees'),
+        ("a ", '"a " begins or ends with a blank, which nobody sees'),
+        (" ", "a source needs a name"),
+        (r"\n", "a source needs a name"),
+        ("", "a source needs a name"),
+    ],
+    ids=["line", "null", "escape", "separator", "before", "after", "blank", "break", "empty"],
+)
+def test_the_name_of_a_source_is_all_that_stands_in_a_line_of_a_health_check(written: str, told: str):
+    problems = Problems()
+    text = f'- {{name: "{written}", type: prometheus, url: "http://127.0.0.1:1"}}'
+    configured(parse_document(text, "sources.yaml", problems).items())
+    assert problems.found == [f"sources.yaml:1: [0].name: {told}"]
+
+
+@pytest.mark.parametrize("name", ["a", "mesh-1", "my mesh", "eu.west_1:9090", "Ä?#", "(edge)"])
+def test_other_names_are_names(name: str):
+    problems = Problems()
+    text = f"- {{name: '{name}', type: prometheus, url: 'http://127.0.0.1:1'}}"
+    (source,) = configured(parse_document(text, "sources.yaml", problems).items())
+    assert (source.name, problems.found) == (name, [])
+    assert re.search(_PATTERN, name)

@@ -62,6 +62,8 @@ def test_an_address_is_a_host_with_or_without_a_port(written: str, meant: str):
         pytest.param('address: "metrics-api:70000"', "is not an address", id="a port that is too large"),
         pytest.param('address: "unix:/run/viz.sock"', "is not an address", id="a socket of this machine"),
         pytest.param('address: "fd00::1"', "is not an address", id="IPv6 without brackets"),
+        pytest.param('address: "metrics-api..svc"', "between its dots is empty", id="a name with an empty part"),
+        pytest.param(f"address: {'m' * 64}.svc", "longer than 63 characters", id="a name with a long part"),
         pytest.param('address: ""', "is not an address", id="empty"),
         pytest.param(f"{ADDRESS}\ntimeout: 500ms", "must be in whole seconds", id="a timeout of half a second"),
         pytest.param(f"{ADDRESS}\nconcurrency: 0", "is not a whole number from 1 to 64", id="no calls at all"),

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from aiohttp import web
 
+from backends.dialects import Dialect
 from backends.prometheus import PrometheusBackend, PrometheusSettings
 from metrics_api import (
     BackendError,
@@ -170,7 +171,15 @@ async def test_a_store_that_is_down_is_unavailable_and_named():
 async def test_a_name_that_does_not_resolve_is_unavailable():
     error = await error_of(PrometheusSettings("mesh", "http://prometheus.invalid:9090", DIALECT))
     assert type(error) is BackendUnavailable
-    assert "http://prometheus.invalid:9090" in error.message
+    assert error.message.endswith("cannot be reached at http://prometheus.invalid:9090: its name cannot be resolved")
+
+
+@pytest.mark.parametrize("host", ["prometheus..monitoring", "p" * 64 + ".monitoring"], ids=["empty-part", "long-part"])
+@pytest.mark.parametrize("dialect", [DIALECT, None], ids=["dialect", "auto"])
+async def test_a_name_that_can_be_no_name_is_unavailable_and_keeps_nobody_from_starting(host: str, dialect: Dialect | None):
+    error = await error_of(PrometheusSettings("mesh", f"http://{host}:9090", dialect))
+    assert type(error) is BackendUnavailable
+    assert error.message == f'source "mesh": cannot be reached at http://{host}:9090: its name cannot be resolved'
 
 
 async def _never(_: Asked) -> web.StreamResponse:

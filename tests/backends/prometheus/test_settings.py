@@ -89,6 +89,8 @@ def test_an_url_is_kept_without_the_path_of_the_api(given: str, kept: str):
         ("url: 'http://user:secret@prometheus'", "credentials do not belong into a URL"),
         ("url: 'http://prometheus?tenant=a'", 'parameters for each query go to "params"'),
         ("url: 'http://prometheus:99999'", "is not a URL such as"),
+        ("url: 'http://prometheus..monitoring:9090'", "a part of the name between its dots is empty"),
+        (f"url: 'http://{'p' * 64}.monitoring:9090'", "longer than 63 characters"),
         ("dialect: Auto", 'there is no dialect "Auto": it is one of appmesh, '),
         ("dialect: Auto", "traefik-mesh, auto, or the path of a dialect file"),
         ("dialect: linkred", 'there is no dialect "linkred": it is one of appmesh, cilium, cloudwatch-otel, consul, '),

@@ -91,8 +91,11 @@ async def test_a_server_that_breaks_the_protocol_is_told(answer: bytes, reason: 
     assert reason in error.message
 
 
-async def test_a_name_that_does_not_exist_is_told():
-    async with ScrapeBackend(settings(target("no-such-host.invalid:80"), interval=2.0, timeout=2.0)) as source:
+@pytest.mark.parametrize(
+    "host", ["no-such-host.invalid", "web..mesh", "w" * 64 + ".mesh"], ids=["absent", "empty-part", "long-part"]
+)
+async def test_a_name_that_does_not_exist_is_told(host: str):
+    async with ScrapeBackend(settings(target(f"{host}:80"), interval=2.0, timeout=2.0)) as source:
         error = await refused(source, "no target answers")
     assert "its name cannot be resolved" in error.message
 

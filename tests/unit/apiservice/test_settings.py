@@ -67,6 +67,47 @@ def test_a_flag_beats_the_environment_which_beats_the_file():
     assert settings(text, {"secure-port": "3"}, environment).server.secure_port == 3
 
 
+@pytest.mark.parametrize("text", ["", "# c\n", "---\n", "null\n", "~\n", "server:\n", "server: {}\n"])
+def test_a_file_that_says_nothing_takes_nothing_back(text: str):
+    """Of a document that is null, too: not what flags say, and not what the environment says."""
+    read = settings(text, {"secure-port": "8443", "cert-secret": "mine"}, {"TRAFFICMETRICS_PEER_VISIBILITY": "authorized"})
+    assert (read.server.secure_port, read.server.cert_secret) == (8443, "mine")
+    assert read.server.peer_visibility is PeerVisibility.AUTHORIZED
+    assert problems(text, {"secure-port": "x"}) == ['--secure-port: "x" is not a whole number from 0 to 65535']
+
+
+@pytest.mark.parametrize("text", ["server: []", "server: ''"], ids=["list", "text"])
+def test_a_flag_does_not_hide_that_its_section_is_none(text: str):
+    assert problems(text, {"secure-port": "8443"}) == ["server.yaml:1: server: must be a mapping of keys to values"]
+
+
+def test_names_of_front_proxies_have_no_blanks_around_them():
+    names = ("front-proxy-client", "aggregator")
+    assert settings('kubernetes: {requestheaderAllowedNames: "front-proxy-client, aggregator,"}') == settings(
+        "", {"requestheader-allowed-names": " front-proxy-client ,aggregator"}
+    )
+    environment = {"TRAFFICMETRICS_REQUESTHEADER_ALLOWED_NAMES": "front-proxy-client, aggregator"}
+    assert settings("", None, environment).kubernetes.requestheader_allowed_names == names
+    assert settings("", {"requestheader-allowed-names": ""}).kubernetes.requestheader_allowed_names == ()
+
+
+@pytest.mark.parametrize("text", [",", " ", " , ,"], ids=["comma", "blank", "both"])
+def test_a_list_of_names_without_one_does_not_let_everybody_in(text: str):
+    told = f'"{text}" has no name in it; what is empty allows any name'
+    assert problems("", {"requestheader-allowed-names": text}) == [f"--requestheader-allowed-names: {told}"]
+    assert problems(f'kubernetes: {{requestheaderAllowedNames: "{text}"}}') == [
+        f"server.yaml:1: kubernetes.requestheaderAllowedNames: {told}"
+    ]
+
+
+@pytest.mark.parametrize("flag", ["tls-private-key-file", "kubeconfig"])
+def test_a_key_in_the_place_of_its_file_is_not_repeated(flag: str):
+    found = problems("", {flag: "-----BEGIN PRIVATE KEY-----\ns3cret\n"})
+    assert f"--{flag}: is no path, but what belongs into a file" in found
+    assert "s3cret" not in "".join(found)
+    assert f'--{flag}: there is no file "{"x" * 5000}"' in problems("", {flag: "x" * 5000})
+
+
 def test_flags_have_the_names_of_the_kubernetes_api_servers():
     names = {option.name for option in OPTIONS}
     assert names >= {

@@ -77,6 +77,7 @@ def test_everything_is_read() -> None:
         pytest.param("{name: a, type: cloudwatch, cluster: c, delay: 1ms}", "whole seconds", id="a delay of a part of a second"),
         pytest.param("{name: a, type: cloudwatch, cluster: c, budget: 0}", "budget", id="no budget"),
         pytest.param("{name: a, type: cloudwatch, cluster: c, endpointUrl: monitoring}", "is not a URL", id="no URL"),
+        pytest.param("{name: a, type: cloudwatch, cluster: c, endpointUrl: 'http://a..b'}", "dots is empty", id="no host"),
         pytest.param(
             "{name: a, type: cloudwatch, cluster: c, services: [{service: x, namespace: n}]}", '"name" is missing', id="half a name"
         ),

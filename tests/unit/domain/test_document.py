@@ -41,12 +41,12 @@ def test_an_empty_document_is_an_empty_mapping(text: str):
     root.problems.raise_if_any()
 
 
-def test_every_value_knows_where_it_was_written():
+def test_every_value_knows_where_it_was_written_which_is_where_its_key_is():
     root = read("a: 1\nb:\n- x\n- c: y\n")
     assert [(node.place, node.path, node.line) for node in root.walk()] == [
         ("mesh.yaml:1", "", 1),
         ("mesh.yaml:1: a", "a", 1),
-        ("mesh.yaml:3: b", "b", 3),
+        ("mesh.yaml:2: b", "b", 2),
         ("mesh.yaml:3: b[0]", "b[0]", 3),
         ("mesh.yaml:4: b[1]", "b[1]", 4),
         ("mesh.yaml:4: b[1].c", "b[1].c", 4),
@@ -245,5 +245,30 @@ def test_characters_that_are_no_text_are_reported():
     assert fatal("a: \0").startswith("mesh.yaml: not YAML: unacceptable character #x0000")
 
 
-def test_a_tag_constructs_nothing():
-    assert plain(read("a: !!python/object/apply:os.system ['true']\nb: !custom x\n")) == {"a": ["true"], "b": "x"}
+def test_a_tag_constructs_nothing_and_is_reported_since_what_it_stands_for_is_not_there():
+    root = read("a: !!python/object/apply:os.system ['true']\nb: !vault x\n!c c: [!secret d]\nd: !!binary eA==\n")
+    assert plain(root) == {"a": ["true"], "b": "x", "c": ["d"], "d": "eA=="}
+    told = "means nothing here: write the value itself"
+    assert root.problems.found == [
+        f'mesh.yaml:1: a: tag "!!python/object/apply:os.system" {told}',
+        f'mesh.yaml:2: b: tag "!vault" {told}',
+        f'mesh.yaml:3: tag "!c" {told}',
+        f'mesh.yaml:3: c[0]: tag "!secret" {told}',
+        f'mesh.yaml:4: d: tag "!!binary" {told}',
+    ]
+
+
+def test_a_tag_of_yaml_itself_says_what_a_text_is_anyway():
+    root = read("a: !!str 5\nb: !!int 5\nc: !!map {d: !!seq [! e]}\nf: 2001-02-03\ng: !!null\n")
+    assert plain(root) == {"a": "5", "b": "5", "c": {"d": ["e"]}, "f": "2001-02-03", "g": None}
+    assert root.problems.found == []
+
+
+def test_a_mistake_with_a_key_is_told_where_the_key_is_and_not_where_its_value_begins():
+    root = read("a: 1\nextra:\n  # why\n\n  b: 2\na:\n\n- c\n")
+    root.mapping(["a"])["a"].text()
+    assert root.problems.found == [
+        'mesh.yaml:6: a: "a" is given twice',
+        'mesh.yaml:2: extra: unknown key "extra"; known are a',
+        "mesh.yaml:6: a: must be a single value",
+    ]

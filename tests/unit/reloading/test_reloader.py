@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import pytest
 
 from apiservice.main import load
 from apiservice.reloading import ConfigurationFiles, CurrentSources, Reloader
+from apiservice.reloading.reloader import PERIOD, SETTLING
 from backends import registry
 from backends.registry import configured, dialect_files
 from metrics_api import Backend, BadConfiguration
@@ -38,14 +39,28 @@ class Counts:
         self.told.append("refused")
 
 
+class Pauses:
+    """Stands for time: what is done ``meanwhile`` is done in the pauses that come, one after the other, and then nothing is."""
+
+    def __init__(self) -> None:
+        self.taken: list[float] = []
+        self.meanwhile: list[Callable[[], object]] = []
+
+    async def __call__(self, seconds: float) -> None:
+        self.taken.append(seconds)
+        if self.meanwhile:
+            self.meanwhile.pop(0)()
+
+
 class Rig:
     """A configuration file that is followed."""
 
     # Small files, written by tests: nobody waits for them.
     # ruff: noqa: ASYNC240
 
-    def __init__(self, config: Path, current: CurrentSources, reloader: Reloader, counts: Counts) -> None:
+    def __init__(self, config: Path, current: CurrentSources, reloader: Reloader, counts: Counts, pauses: Pauses) -> None:
         self.config = config
+        self.pauses = pauses
         self.current = current
         self.reloader = reloader
         self.counts = counts
@@ -69,9 +84,9 @@ async def rig(config: Path, text: str) -> AsyncIterator[Rig]:
     config.write_text(text)
     files = ConfigurationFiles(str(config), {}, {}, configured, dialect_files)
     settings, sources = files.load()
-    counts = Counts()
+    counts, pauses = Counts(), Pauses()
     async with opened(*sources) as current:
-        yield Rig(config, current, Reloader(files, settings, current, counts), counts)
+        yield Rig(config, current, Reloader(files, settings, current, counts, pauses), counts, pauses)
 
 
 @pytest.fixture
@@ -97,6 +112,64 @@ async def test_a_file_that_did_not_change_is_not_read_again(config: Path):
         os.utime(config, (1, 1))
         await running.reloader.look()
         assert running.counts.told == []
+        assert running.pauses.taken == []
+
+
+async def test_a_file_that_is_being_written_is_taken_when_it_is_done(config: Path, caplog: pytest.LogCaptureFixture):
+    """What is there of it meanwhile may well be a configuration, with a source less or with none."""
+    caplog.set_level(logging.INFO)
+    whole = backends(MESH, EDGE)
+    async with rig(config, whole) as running:
+        before = [each.backend for each in running.current.sources]
+        done = whole + "# done\n"
+        parts = (backends(MESH), "---\n", whole.replace("dialect: linkerd", "dialect: li"), done)
+        running.pauses.meanwhile = [lambda part=part: config.write_text(part) for part in parts]  # type: ignore[misc] # bound
+        await running.write("")
+        assert [each.backend for each in running.current.sources] == before
+        assert running.counts.told == ["loaded"]
+        assert running.pauses.taken == [SETTLING] * 5
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.INFO] == [
+        "the configuration was read again: the sources are as they were"
+    ]
+
+
+async def test_a_change_is_taken_within_eleven_seconds(config: Path):
+    """Whether it is exchanged as a whole, as the kubelet does it, or written in place."""
+    async with rig(config, backends(MESH)) as running:
+        running.pauses.meanwhile = [lambda: config.write_text(backends(EDGE)), lambda: None, lambda: 1 / 0]
+        with pytest.raises(ZeroDivisionError):
+            await running.reloader.run()
+        assert running.names == ["edge"]
+        assert running.pauses.taken == [PERIOD, SETTLING, PERIOD]
+    assert (PERIOD, SETTLING) == (10, 1)
+
+
+async def test_a_dialect_that_is_being_written_is_waited_for_with_the_configuration_that_names_it(config: Path, tmp_path: Path):
+    dialect = tmp_path / "mine.yaml"
+    entry = own_dialect(dialect, "one")
+    whole = dialect.read_text()
+    dialect.write_text(whole.splitlines()[0])
+    async with rig(config, backends(EDGE)) as running:
+        running.pauses.meanwhile = [lambda: dialect.write_text(whole)]
+        await running.write(backends(entry))
+        assert (running.names, running.counts.told) == (["mesh"], ["loaded"])
+
+
+async def test_whatever_is_wrong_with_a_look_the_next_one_comes(
+    config: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    async with rig(config, backends(MESH)) as running:
+
+        def broken(_: ConfigurationFiles) -> bool:
+            raise MemoryError("no more")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(ConfigurationFiles, "changed", broken)
+            await running.reloader.look()
+        assert running.counts.told == ["refused"]
+        await running.write(backends(EDGE))
+        assert (running.names, running.counts.told) == (["edge"], ["refused", "loaded"])
+    assert "stays in force: MemoryError: no more" in caplog.text
 
 
 async def test_an_entry_that_means_the_same_keeps_its_source(config: Path):
@@ -161,7 +234,7 @@ async def test_standard_input_is_read_once(tmp_path: Path, monkeypatch: pytest.M
     counts = Counts()
     async with opened(*sources) as current:
         own_dialect(dialect, "two")
-        await Reloader(files, settings, current, counts).look()
+        await Reloader(files, settings, current, counts, Pauses()).look()
         assert current.sources[0].backend is not sources[0].backend
     assert counts.told == ["loaded"]
 
@@ -205,7 +278,7 @@ async def test_a_volume_of_kubernetes_is_followed(tmp_path: Path):
     async with opened(*sources) as current:
         (tmp_path / "..swap").symlink_to("two")
         (tmp_path / "..swap").replace(tmp_path / "..data")
-        await Reloader(files, settings, current, Counts()).look()
+        await Reloader(files, settings, current, Counts(), Pauses()).look()
         assert [each.name for each in current.sources] == ["edge"]
 
 
@@ -270,7 +343,7 @@ async def test_a_source_that_breaks_on_opening_is_refused_with_a_trace(config: P
     counts = Counts()
     async with opened(source(Noted("mesh"))) as current:
         config.write_text(backends(EDGE))
-        await Reloader(files, settings, current, counts).look()
+        await Reloader(files, settings, current, counts, Pauses()).look()
         assert [each.name for each in current.sources] == ["mesh"]
     assert counts.told == ["refused"]
     assert "stays in force: OSError: no" in caplog.text

@@ -86,11 +86,30 @@ def test_a_file_that_is_missing_or_no_text_is_named(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "web", "web:", ":80", "web:0", "web:65536", "a b:80", "web:80/", "user@web:80", "::1:80", "web:8x"]
+    "text",
+    [
+        "",
+        "web",
+        "web:",
+        ":80",
+        "web:0",
+        "web:65536",
+        "a b:80",
+        "web:80/",
+        "::1:80",
+        "web:8x",
+        "web..mesh:80",
+        f"{'w' * 64}:80",
+    ],
 )
 def test_what_is_no_host_and_port_is_no_address(text: str):
     with pytest.raises(ValueError, match="is not a target"):
         address(text)
+
+
+def test_who_we_are_to_a_target_is_not_in_its_address():
+    with pytest.raises(ValueError, match="credentials do not belong into an address"):
+        address("user@web:80")
 
 
 @pytest.mark.parametrize("text", ["web:80", "10.0.0.7:15090", "web-1.shop.svc:4191", "[::1]:80"])
