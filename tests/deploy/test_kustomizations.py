@@ -190,3 +190,20 @@ def test_replicas_that_are_apart_can_be_replaced_where_there_is_a_node_for_each(
     assert term["labelSelector"] == spec["selector"]
     assert spec["strategy"]["rollingUpdate"]["maxUnavailable"] == 1
     assert find(render("high-availability"), "PodDisruptionBudget")["spec"]["maxUnavailable"] == 1 < spec["replicas"] - 1
+
+
+@EACH
+def test_no_budget_keeps_a_node_from_being_drained(variant: Variant):
+    """Of one replica neither, which a kustomization of one's own may ask for."""
+    objects = variant.objects()
+    budget = find(objects, "PodDisruptionBudget")["spec"]
+    assert budget["maxUnavailable"] == 1
+    assert "minAvailable" not in budget
+    assert budget["selector"] == find(objects, "Deployment")["spec"]["selector"]
+
+
+@EACH
+def test_the_pods_that_a_rollout_starts_are_spread_by_themselves(variant: Variant):
+    template = find(variant.objects(), "Deployment")["spec"]["template"]
+    constraints = template["spec"]["topologySpreadConstraints"]
+    assert [each["matchLabelKeys"] for each in constraints] == [["pod-template-hash"]] * 2

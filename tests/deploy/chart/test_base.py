@@ -53,7 +53,6 @@ SAME: dict[str, tuple[str, dict[str, Any]]] = {
         {
             "replicas": 3,
             "podAntiAffinity": "hard",
-            "podDisruptionBudget": {"maxUnavailable": 1},
             # The chart would start no pod that has to wait for a node; the component lets one wait.
             "updateStrategy": {"rollingUpdate": {"maxUnavailable": 1, "maxSurge": 1}},
         },

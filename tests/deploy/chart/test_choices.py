@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable
 from typing import Any
 
@@ -23,12 +24,23 @@ async def alerts(helm: Helm, values: dict[str, Any]) -> dict[str, str]:
     return {rule["alert"]: rule["expr"] for group in groups for rule in group["rules"] if "alert" in rule}
 
 
+LATE, LATER = "TrafficMetricsServingCertificateExpiresSoon", "TrafficMetricsServingCertificateExpires"
+
+
+def renewed(before: str) -> dict[str, Any]:
+    return {"certificate": {"mode": "cert-manager", "certManager": {"renewBefore": before}}}
+
+
 @pytest.mark.parametrize(
     ("values", "missing"),
     [
         pytest.param({}, set(), id="nothing"),
         pytest.param({"prometheusRule": {"disabled": ["TrafficMetricsSourceCost"]}}, {"TrafficMetricsSourceCost"}, id="by name"),
         pytest.param({"replicas": 1}, {"TrafficMetricsTooFewReplicas"}, id="that one replica is few, where one is wanted"),
+        pytest.param(renewed("168h"), set(), id="nothing of a certificate that is renewed a week before its end"),
+        pytest.param(renewed("167h"), {LATE}, id="that the certificate ends within a week, where it may"),
+        pytest.param(renewed("23h59m"), {LATE, LATER}, id="that it ends within a day, where it may"),
+        pytest.param({"certificate": {"certManager": {"renewBefore": "1h"}}}, set(), id="nothing where cert-manager is not asked"),
     ],
 )
 async def test_alerts_are_left_out(helm: Helm, values: dict[str, Any], missing: set[str]):
@@ -71,6 +83,27 @@ async def test_the_pod_of_helm_test_ends_and_leaves_its_log(helm: Helm):
     assert metadata["annotations"]["helm.sh/hook-delete-policy"] == "before-hook-creation"
     assert metadata["annotations"]["linkerd.io/inject"] == "disabled"
     assert metadata["labels"]["sidecar.istio.io/inject"] == "false"
+
+
+async def test_the_pod_of_helm_test_asks_for_what_the_server_does(helm: Helm):
+    # A namespace with a ResourceQuota admits no container that does not say what it needs.
+    limited = {"resources": {"limits": {"cpu": 1, "memory": "512Mi"}}}
+    objects = await helm.template(limited)
+    (container,) = the(objects, "Pod")["spec"]["containers"]
+    assert container["resources"] == {"requests": {"cpu": "100m", "memory": "256Mi"}, **limited["resources"]}
+    (server,) = the(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+    assert server["resources"] == container["resources"]
+
+
+@pytest.mark.parametrize("length", [57, 63, 70])
+async def test_labels_are_such_as_labels_may_be(helm: Helm, length: int):
+    objects = await helm.template({"nameOverride": f"{'m' * 55}-{'m' * (length - 56)}"}, release="blue")
+    for value in (value for each in objects for value in each["metadata"]["labels"].values()):
+        assert len(value) <= 63
+        assert "--" not in value
+    name = the(objects, "Pod")["metadata"]["labels"]["app.kubernetes.io/name"]
+    assert name.endswith("-doctor")
+    assert name not in the(objects, "Service")["spec"]["selector"].values()
 
 
 @pytest.mark.parametrize(
@@ -127,10 +160,18 @@ async def test_labels_that_are_not_given_do_no_harm(helm: Helm):
 
 @pytest.mark.parametrize("most", [1, "25%"])
 async def test_a_budget_may_say_how_many_a_drain_takes(helm: Helm, most: int | str):
-    values = {"replicas": 3, "podDisruptionBudget": {"minAvailable": 3, "maxUnavailable": most}}
+    values = {"replicas": 3, "podDisruptionBudget": {"maxUnavailable": most}}
     spec = the(await helm.template(values), "PodDisruptionBudget")["spec"]
     assert spec["maxUnavailable"] == most
     assert "minAvailable" not in spec
+
+
+@pytest.mark.parametrize("least", [2, "50%"])
+async def test_a_budget_may_say_how_many_a_drain_leaves(helm: Helm, least: int | str):
+    values = {"replicas": 3, "podDisruptionBudget": {"minAvailable": least}}
+    spec = the(await helm.template(values), "PodDisruptionBudget")["spec"]
+    assert spec["minAvailable"] == least
+    assert "maxUnavailable" not in spec
 
 
 async def test_the_numbers_of_users_can_be_left_to_the_cluster(helm: Helm):
@@ -148,3 +189,17 @@ async def test_further_objects_have_templates_filled_in(helm: Helm):
     objects = await helm.template({"extraObjects": [one, other]}, release="blue")
     made = [each["metadata"] for each in objects if each["metadata"]["name"] in ("blue-a", "blue-trafficmetrics-b")]
     assert made == [{"name": "blue-trafficmetrics-b"}, {"name": "blue-a", "labels": {"port": "6443"}}]
+
+
+@pytest.mark.parametrize("as_text", [False, True], ids=["a manifest", "a text"])
+async def test_braces_of_others_in_further_objects_are_kept_as_the_values_tell(helm: Helm, *, as_text: bool):
+    (escaped,) = re.findall(r"``(\{\{`.*?`\}\})``", (CHART / "values.yaml").read_text())
+    given = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "rule"},
+        "data": {"told": f"{escaped} of {{{{ .Release.Name }}}}"},
+    }
+    objects = await helm.template({"extraObjects": [yaml.safe_dump(given) if as_text else given]}, release="blue")
+    (made,) = (each for each in objects if each["metadata"]["name"] == "rule")
+    assert made["data"]["told"] == "{{ $labels.pod }} of blue"

@@ -13,7 +13,7 @@ from apiservice.main import _parser
 from apiservice.settings import read_settings
 from backends.registry import configured
 from metrics_api.document import Problems
-from tests.deploy.chart.helm import CASES, Helm
+from tests.deploy.chart.helm import CASES, CHART, Helm
 
 pytestmark = pytest.mark.real
 
@@ -208,6 +208,28 @@ async def test_pods_are_rolled_for_what_is_read_at_start_alone(helm: Helm, confi
 )
 async def test_a_rollout_never_waits_for_room_that_does_not_come(helm: Helm, values: dict[str, Any], strategy: dict[str, int]):
     assert the(await helm.template(values), "Deployment")["spec"]["strategy"]["rollingUpdate"] == strategy
+
+
+async def test_the_pods_that_a_rollout_starts_are_spread_by_themselves(helm: Helm):
+    objects = await helm.template()
+    constraints = the(objects, "Deployment")["spec"]["template"]["spec"]["topologySpreadConstraints"]
+    assert [each["matchLabelKeys"] for each in constraints] == [["pod-template-hash"]] * 2
+    # Kubernetes takes no such keys without a selector.
+    assert all(each["labelSelector"] for each in constraints)
+
+
+@pytest.mark.parametrize(
+    ("release", "values"),
+    [
+        pytest.param("1tm", {"nameOverride": "1tm"}, id="that begins with a digit"),
+        pytest.param("1-trafficmetrics", {}, id="of a release that begins with a digit"),
+        pytest.param("blue", {"fullnameOverride": f"{'a' * 45}--b"}, id="that ends with a hyphen where it is cut"),
+    ],
+)
+async def test_a_name_that_a_service_may_not_have_is_refused(helm: Helm, release: str, values: dict[str, Any]):
+    run = await helm.run("template", release, str(CHART), values=values)
+    assert run.code != 0
+    assert "is no name for a Service: it has to begin with a letter, and to end with a letter or a digit; set" in run.stderr
 
 
 async def test_a_single_replica_may_be_drained(helm: Helm):

@@ -48,7 +48,7 @@ def test_the_schema_knows_every_value():
     schema = json.loads((CHART / "values.schema.json").read_text())
     assert schema["additionalProperties"] is False
     values = yaml.safe_load((CHART / "values.yaml").read_text())
-    assert values.keys() == schema["properties"].keys() - {"global"}
+    assert values.keys() == schema["properties"].keys() - {"global", "enabled"}
 
 
 def version() -> str:
@@ -99,6 +99,39 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"certificate": {"mode": "helm", "helm": {"renewDays": 1095}}},
         "certificate.helm.renewDays must be less than certificate.helm.days",
     ),
+    "a certificate that cert-manager would always find due": (
+        {"certificate": {"mode": "cert-manager", "certManager": {"duration": "24h"}}},
+        "certificate.certManager.renewBefore must be less than certificate.certManager.duration",
+    ),
+    "an authority that cert-manager would always find due": (
+        {"certificate": {"mode": "cert-manager", "certManager": {"authorityRenewBefore": "87600h0m"}}},
+        "certificate.certManager.authorityRenewBefore must be less than certificate.certManager.authorityDuration",
+    ),
+    "a name that no Service can have": (
+        {"fullnameOverride": "1tm"},
+        '"1tm" is no name for a Service: it has to begin with a letter',
+    ),
+    "a name that no Secret can have": ({"certificate": {"secretName": "Foo_Bar"}}, "at '/certificate/secretName'"),
+    "a name that no ServiceAccount can have": ({"serviceAccount": {"name": "-me"}}, "at '/serviceAccount/name'"),
+    "a unit there is none of": ({"resources": {"limits": {"memory": "400mb"}}}, "at '/resources/limits/memory'"),
+    "less than nothing": ({"resources": {"requests": {"cpu": -1}}}, "at '/resources/requests/cpu'"),
+    "a strategy in the wrong place": ({"updateStrategy": {"maxSurge": 2}}, "additional properties 'maxSurge' not allowed"),
+    "an address that nobody else reaches": (
+        {"config": {"server": {"bindAddress": "127.0.0.1"}}},
+        "config.server.bindAddress: nobody but the pod itself reaches 127.0.0.1, so it would never be ready; leave it out",
+    ),
+    "the same in the other family, as a flag": (
+        {"server": {"extraArgs": ["--bind-address=::1"]}},
+        "server.extraArgs: --bind-address: nobody but the pod itself reaches ::1",
+    ),
+    "a server without a cluster": (
+        {"config": {"kubernetes": {"enabled": False}}},
+        "config.kubernetes.enabled: without a cluster nobody can be authenticated, and the server does not start",
+    ),
+    "the same as a flag": (
+        {"server": {"extraArgs": ["--kubernetes-enabled=false"]}},
+        "server.extraArgs: --kubernetes-enabled: without",
+    ),
     "no configuration": ({"config": None}, "missing property 'config'"),
     "a budget that keeps every pod": (
         {"podDisruptionBudget": {"minAvailable": 2}},
@@ -107,6 +140,19 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a budget of which every pod is left when it is rounded up": (
         {"replicas": 3, "podDisruptionBudget": {"minAvailable": "67%"}},
         "podDisruptionBudget.minAvailable: 67% of 3 replicas",
+    ),
+    "a budget that lets all go": (
+        {"podDisruptionBudget": {"maxUnavailable": 2}},
+        "podDisruptionBudget.maxUnavailable: 2 of 2 replicas lets all of them be evicted at once; set less",
+    ),
+    "a budget that lets all go when it is rounded up": (
+        {"replicas": 3, "podDisruptionBudget": {"maxUnavailable": "67%"}},
+        "podDisruptionBudget.maxUnavailable: 67% of 3 replicas",
+    ),
+    "a budget that leaves none": ({"podDisruptionBudget": {"minAvailable": 0}}, "at '/podDisruptionBudget/minAvailable'"),
+    "a budget that says nothing": (
+        {"podDisruptionBudget": {"maxUnavailable": ""}},
+        "podDisruptionBudget: give minAvailable or maxUnavailable",
     ),
     "a budget that lets none go": ({"podDisruptionBudget": {"maxUnavailable": "0%"}}, "at '/podDisruptionBudget/maxUnavailable'"),
     "pods that may reach nothing": (
@@ -133,6 +179,58 @@ async def test_bad_values_are_refused_with_the_reason(helm: Helm, values: dict[s
     run = await helm.run("template", "probe", str(CHART), values=values)
     assert run.code != 0
     assert told in run.stderr
+
+
+@pytest.mark.parametrize("mode", ["server", "secret"])
+async def test_no_flag_is_given_beside_the_charts_own(helm: Helm, mode: str):
+    values: dict[str, Any] = {"certificate": {"mode": mode}, "server": {"verbosity": 2}}
+    (deployment,) = (each for each in await helm.template(values) if each["kind"] == "Deployment")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    command, *flags = container["args"]
+    assert command == "serve"
+    assert flags
+    for flag in flags:
+        name = flag.partition("=")[0]
+        run = await helm.run(
+            "template", "probe", str(CHART), values=values | {"server": {"extraArgs": ["--logging-format=json", flag]}}
+        )
+        assert f"server.extraArgs: the chart passes {name} itself; set " in run.stderr
+
+
+@pytest.mark.parametrize("given", ["0.5", "100m", "1Gi", "1e3", "128974848", "1.5G", ".5", 0.5, 2, 128974848, 1e3, 0])
+async def test_a_quantity_is_taken_in_each_of_its_forms(helm: Helm, given: str | float):
+    objects = await helm.template({"resources": {"limits": {"memory": given}}})
+    (deployment,) = (each for each in objects if each["kind"] == "Deployment")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    taken = container["resources"]["limits"]["memory"]
+    assert taken == given or float(taken) == float(given)
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        pytest.param({"type": "Recreate"}, id="of another type"),
+        pytest.param({"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "50%", "maxSurge": 2}}, id="in other numbers"),
+    ],
+)
+async def test_a_strategy_is_taken_as_it_is(helm: Helm, strategy: dict[str, Any]):
+    (deployment,) = (each for each in await helm.template({"updateStrategy": strategy}) if each["kind"] == "Deployment")
+    assert deployment["spec"]["strategy"] == strategy
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+async def test_another_chart_switches_it_on_and_off_by_a_condition(helm: Helm, tmp_path: Path, *, wanted: bool):
+    readme = (CHART / "README.md").read_text()
+    (told,) = re.findall(r"^```yaml\n# Chart.yaml\n(.*?)^```", readme, re.DOTALL | re.MULTILINE)
+    (asked,) = re.findall(r"^```yaml\n# values.yaml\n(trafficmetrics:.*?)^```", readme, re.DOTALL | re.MULTILINE)
+    (tmp_path / "Chart.yaml").write_text(f"apiVersion: v2\nname: platform\nversion: 1.0.0\n{told}")
+    (tmp_path / "charts").mkdir()
+    (tmp_path / "charts" / "trafficmetrics").symlink_to(CHART)
+    values = yaml.safe_load(asked)
+    assert values["trafficmetrics"]["enabled"] is True
+    values["trafficmetrics"]["enabled"] = wanted
+    shown = await helm.done("template", "probe", str(tmp_path), values=values)
+    assert ("image: registry.example.com/trafficmetrics:" in shown) is wanted
 
 
 def test_no_block_of_the_readme_takes_away_what_it_has_made():

@@ -22,6 +22,12 @@
 {{- gt (len $asked) 64 | ternary (include "trafficmetrics.fullname" .) $asked -}}
 {{- end -}}
 
+{{/* How many seconds a duration has, the argument: as cert-manager writes it, 2160h. */}}
+{{- define "trafficmetrics.seconds" -}}
+{{- $start := toDate "2006" "2000" -}}
+{{- sub ($start | dateModify . | unixEpoch) (unixEpoch $start) -}}
+{{- end -}}
+
 {{/*
 Those certificates of a bundle, the argument, that go on being trusted beside a new authority of the chart: all that are valid, but of the
 chart's own the latest alone, or else each new one would leave another, and a leaked key would be good to its end. What others have put

@@ -5,18 +5,21 @@
 {{- end -}}
 
 {{/*
-47 characters at most, so that with "-cluster-reader" behind it a name still has no more than 63. A release may have dots in its name, a
-Service may not.
+47 characters at most, so that with "-cluster-reader" behind it a name still has no more than 63. A release may have dots in its name and
+begin with a digit, a Service may not (RFC 1035).
 */}}
 {{- define "trafficmetrics.fullname" -}}
 {{- $name := include "trafficmetrics.name" . -}}
-{{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 47 | trimSuffix "-" -}}
-{{- else if contains $name .Release.Name -}}
-{{- .Release.Name | replace "." "-" | trunc 47 | trimSuffix "-" -}}
-{{- else -}}
-{{- printf "%s-%s" .Release.Name $name | replace "." "-" | trunc 47 | trimSuffix "-" -}}
+{{- $full := .Values.fullnameOverride -}}
+{{- if not $full -}}
+{{- $full = contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name) | replace "." "-" -}}
 {{- end -}}
+{{- $full = $full | trunc 47 | trimSuffix "-" -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $full) -}}
+{{- $told := "it has to begin with a letter, and to end with a letter or a digit; set fullnameOverride" -}}
+{{- fail (printf "%q is no name for a Service: %s" $full $told) -}}
+{{- end -}}
+{{- $full -}}
 {{- end -}}
 
 {{- define "trafficmetrics.selectorLabels" -}}
