@@ -11,6 +11,7 @@ import subprocess
 from functools import cache
 
 import pytest
+import yaml
 
 from apiservice.main import _parser
 from kubectl_traffic import command as totals
@@ -19,7 +20,7 @@ from kubectl_traffic.commands import COMMANDS, EDGES
 from kubectl_traffic.dashboard import command as dashboard
 from kubectl_traffic.gate import options as gate
 from kubectl_traffic.topology import command as topology
-from tests.commands.pages import ROOT, inline, written
+from tests.commands.pages import ROOT, blocks, inline, written
 
 INLINE = sorted({*(command for _, command in inline()), *written()})
 OURS = [each for each in INLINE if each.startswith("trafficmetrics ")]
@@ -98,6 +99,19 @@ def test_a_command_of_kubectl_is_one(command: str):
     known = helped + _kubectl("options")
     flags = [flag for flag in sorted(own_flags(command)) if not re.search(rf"(?m)^ +(?:-\w, )?{flag}[=, ]", known)]
     assert flags == []
+
+
+def test_the_log_is_asked_of_every_pod_by_its_label_or_of_one_by_its_name():
+    """Of a Deployment kubectl takes one pod, a ready one first: not the one that has something to tell."""
+    lines = [line for block in blocks() for line in block.commands.splitlines()]
+    asked = {each for each in (*INLINE, *lines) if re.match(r"kubectl (?:-n \S+ )?logs ", each)}
+    assert len(asked) >= 2
+    assert [each for each in asked if re.search(r" (?:deploy|deployments?|ds|rs|svc|service)/", each)] == []
+    deployment = yaml.safe_load((ROOT / "deploy" / "base" / "deployment.yaml").read_text(encoding="utf-8"))
+    labels = {f"{key}={value}" for key, value in deployment["spec"]["template"]["metadata"]["labels"].items()}
+    selected = {found[1] for each in asked if (found := re.search(r" -l (\S+)", each))}
+    assert selected
+    assert selected <= labels
 
 
 @pytest.mark.parametrize("folder", sorted({found[1] for each in KUBECTL if (found := re.search(r" -k (deploy/[-/a-z]+)", each))}))

@@ -20,6 +20,7 @@ ROOT = DEPLOY.parent
 INSTALLING = (ROOT / "docs" / "installing.md").read_text(encoding="utf-8")
 MAP = (DEPLOY / "README.md").read_text(encoding="utf-8")
 CHART = DEPLOY / "charts" / "trafficmetrics"
+README = (CHART / "README.md").read_text(encoding="utf-8")
 
 
 def files(page: str) -> dict[str, str]:
@@ -94,18 +95,24 @@ def test_whoever_waits_says_for_how_long(block: Block):
     assert [line for line in block.text.splitlines() if "kubectl" in line and " wait " in line and "--timeout=" not in line] == []
 
 
-def test_the_objects_of_meshes_are_those_of_the_overlays():
-    istio, linkerd = (yaml.safe_load(files(INSTALLING)[f"values-{mesh}.yaml"]) for mesh in ("istio", "linkerd"))
-    for overlay, values in (("istio", istio), ("linkerd", linkerd)):
-        rendered = render(overlay)
-        for each in values["extraObjects"]:
-            named = find(rendered, each["kind"], each["metadata"]["name"])
-            assert (named["apiVersion"], named["spec"]) == (each["apiVersion"], each["spec"])
-            assert named["metadata"]["namespace"] == each["metadata"]["namespace"]
-    template = find(render("linkerd"), "Deployment")["spec"]["template"]
-    assert linkerd["podAnnotations"] == template["metadata"]["annotations"]
-    source = yaml.safe_load(find(render("linkerd"), "ConfigMap")["data"]["config.yaml"])["backends"]
-    assert linkerd["config"]["backends"] == source
+def test_the_values_for_meshes_are_in_one_place_and_every_part_of_them_is_explained():
+    """Those of the chart's page install what the overlays do (tests/deploy/chart/test_base.py): a second copy would lack something."""
+    section = INSTALLING[INSTALLING.index("### In a mesh, with Helm") : INSTALLING.index("### Over an installation with kustomize")]
+    assert "```" not in section
+    reasons = " ".join(re.findall(r"^\| (.*?) \| .* \|$", section, re.MULTILINE))
+    values: dict[str, dict[str, Any]] = {}
+    for mesh in ("Istio", "Linkerd"):
+        assert f"(../deploy/charts/trafficmetrics/README.md#{mesh.lower()})" in section
+        (block,) = re.findall(rf"^### {mesh}\n\n```yaml\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+        values[mesh] = yaml.safe_load(block)
+        objects = [each["kind"] for each in values[mesh]["extraObjects"]]
+        assert [name for name in (*values[mesh]["podAnnotations"], *objects) if name not in reasons] == []
+        overlay = render(mesh.lower())
+        assert values[mesh]["podAnnotations"] == find(overlay, "Deployment")["spec"]["template"]["metadata"]["annotations"]
+        assert values[mesh]["config"] == yaml.safe_load(find(overlay, "ConfigMap")["data"]["config.yaml"])
+    proxy = yaml.safe_load(values["Istio"]["podAnnotations"]["proxy.istio.io/config"])
+    assert (proxy["holdApplicationUntilProxyStarts"], proxy["terminationDrainDuration"]) == (True, "70s")
+    assert values["Linkerd"]["config"]["metrics"] == {"window": "1m", "refresh": "10s"}
 
 
 def test_every_folder_and_component_has_its_values():

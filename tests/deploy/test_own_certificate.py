@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import re
 import shutil
 from pathlib import Path
 
@@ -22,9 +23,13 @@ pytestmark = [
 ]
 
 
-async def issue(plane: ControlPlane) -> None:
+async def issue(plane: ControlPlane, command: str = "deploy/issue-certificate 7") -> None:
     process = await asyncio.create_subprocess_exec(
-        DEPLOY / "issue-certificate", "7", env=plane.environment(), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        *command.split(),
+        cwd=DEPLOY.parent,
+        env=plane.environment(),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
     )
     output, _ = await process.communicate()
     assert process.returncode == 0, output.decode()
@@ -47,6 +52,33 @@ async def test_the_pods_wait_for_it_and_the_api_is_verified_with_it(control_plan
             await send_to(plane, pod.port, API_SERVICE, namespace=NAMESPACE)
             assert "APIResourceList" in await answered(plane)
             assert await pod.certificate(await authority(plane), SERVICE_HOST)
+    await plane.kubectl("delete", "secret", "trafficmetrics-serving", "-n", NAMESPACE)
+
+
+async def test_a_key_that_has_leaked_is_good_for_nothing_after_two_runs(control_plane: ControlPlane, tmp_path: Path):
+    """As docs/certificates.md has it done: each run of the script there, and what kube-apiserver trusts after it."""
+    plane = control_plane
+    page = (DEPLOY.parent / "docs" / "certificates.md").read_text(encoding="utf-8")
+    test = "test_a_key_that_has_leaked_is_good_for_nothing_after_two_runs"
+    (block,) = re.findall(rf"<!-- tested: \S+::{test} -->\n```sh\n(.*?)```", page, re.DOTALL)
+    commands = block.splitlines()
+    assert [re.findall(r"^deploy/[\w-]+|rollout \w+", command) for command in commands] == [
+        ["deploy/issue-certificate"],
+        ["rollout restart"],
+        ["rollout status"],
+        ["deploy/issue-certificate"],
+    ]
+    async with installed(plane, combine(tmp_path, "base", ("own-certificate",))):
+        await issue(plane)
+        leaked = (await authority(plane)).strip()
+        trusted = []
+        for command in (commands[0], commands[-1]):
+            await issue(plane, command)
+            registered = await get(plane, "apiservice", API_SERVICE)
+            assert registered is not None
+            bundle = base64.b64decode(registered["spec"]["caBundle"]).decode()
+            trusted.append((leaked in bundle, bundle.count("BEGIN CERTIFICATE")))
+        assert trusted == [(True, 2), (False, 2)]
     await plane.kubectl("delete", "secret", "trafficmetrics-serving", "-n", NAMESPACE)
 
 

@@ -107,6 +107,16 @@ def test_every_alert_has_its_section_in_the_documentation_and_no_other_has():
     assert re.findall(r"^### (\w+)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE) == list(ALERTS)
 
 
+@pytest.mark.parametrize(("alert", "rest"), [("ExpiresSoon", "a week"), ("Expires", "a day")])
+def test_the_page_says_where_the_alerts_of_the_certificate_tell_nothing(alert: str, rest: str):
+    """A certificate that is renewed later than the rule expects is no trouble, and the rule cannot know."""
+    name = f"TrafficMetricsServingCertificate{alert}"
+    (days,) = re.findall(r"- time\(\) < (?:(7) \* )?86400$", ALERTS[name]["expr"])
+    assert ("a week" if days else "a day") == rest
+    section = PAGE.read_text(encoding="utf-8").partition(f"### {name}\n")[2].partition("\n### ")[0]
+    assert f"Where certificates are renewed with less than {rest} to go" in section.partition("**Ignore.**")[2]
+
+
 def test_the_apis_of_autoscalers_are_those_that_the_overlays_register_and_requests_are_counted_under_their_groups():
     expression = ALERTS["TrafficMetricsAutoscalingAPIUnavailable"]["expr"]
     (names,), (group,) = (re.findall(rf'{label}=~"([^"]+)"', expression) for label in ("name", "group"))

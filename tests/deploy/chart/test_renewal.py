@@ -158,6 +158,24 @@ async def test_a_new_authority_leaves_the_old_one_trusted(
     assert not third.trusts(first.leaf)
 
 
+async def test_two_changes_end_the_trust_in_a_key_that_has_leaked_and_nothing_less_does(
+    upgrades: Upgrades, custom_resources: ControlPlane
+):
+    """As docs/certificates.md has it done; whoever has a key can show a certificate of its authority."""
+    leaked = await upgrades.upgrade()
+    second = await upgrades.upgrade(helm={"generation": "2"})
+    assert second.trusts(leaked.leaf)
+    await register(custom_resources, second.bundle[0].public_bytes(serialization.Encoding.PEM))
+    try:
+        assert (await upgrades.upgrade(helm={"generation": "2"})).trusts(leaked.leaf)
+        third = await upgrades.upgrade(helm={"generation": "3"})
+    finally:
+        await custom_resources.unregister()
+    assert not third.trusts(leaked.leaf)
+    # What replicas serve with between the two.
+    assert third.trusts(second.leaf)
+
+
 async def test_whoever_was_trusted_before_the_chart_stays_trusted(upgrades: Upgrades, custom_resources: ControlPlane):
     before = Authority("made-by-the-server").certificate
     await register(custom_resources, before)
