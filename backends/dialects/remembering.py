@@ -17,10 +17,10 @@ __all__ = ["remembered"]
 _T = TypeVar("_T")
 
 _MOST = 512
-"""Plans of one dialect; each takes 3 to 7 KiB, and a question has up to eight."""
+"""Plans of one dialect; each takes 3 to 8 KiB, and a question has up to eight."""
 
-_NAMES = 256
-"""So many names of pods in a question count for one plan more: they stand in each of its reads, and are others after each rollout."""
+_NAMES = 32
+"""So many names of pods in a question count for one plan more: they take 4 KiB in each, and are others after each rollout."""
 
 _ANY_WINDOW = Window(60)
 
