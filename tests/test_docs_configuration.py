@@ -6,8 +6,6 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
-from importlib.machinery import SourceFileLoader
-from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,6 +20,7 @@ from backends.cloudwatch.settings import SOURCES
 from backends.registry import configured
 from metrics_api import BadConfiguration
 from metrics_api.document import Problems
+from tests.scripts import load_script
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "configuration.md"
@@ -32,10 +31,7 @@ _UNKNOWN = re.compile(r'unknown key "nosuch"; known are (.*)')
 
 @cache
 def script() -> ModuleType:
-    loader = SourceFileLoader("config_reference", str(ROOT / "scripts" / "config-reference"))
-    module = module_from_spec(spec_from_loader(loader.name, loader) or pytest.fail("there is no script"))
-    loader.exec_module(module)
-    return module
+    return load_script("config-reference")
 
 
 @cache

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,22 @@ OWN = f"{API_SERVICES}/v1alpha1.metrics.smi-spec.io"
 HOST = "trafficmetrics.trafficmetrics.svc"
 NAMESPACED = "/namespaces/trafficmetrics"
 PLUGIN = {"apiVersion": "client.authentication.k8s.io/v1", "interactiveMode": "Never"}
+
+
+@contextmanager
+def hanging(kube: KubeDouble, path: str) -> Iterator[None]:
+    """Whoever asks for ``path`` waits until the context ends."""
+    over = asyncio.Event()
+
+    async def hang(_: web.Request) -> web.StreamResponse:
+        await over.wait()
+        return web.Response()
+
+    kube.handlers[path] = hang
+    try:
+        yield
+    finally:
+        over.set()
 
 
 @pytest.fixture
@@ -95,32 +112,18 @@ async def test_a_certificate_is_looked_at_where_somebody_says(kube: KubeDouble, 
 
 async def test_what_hangs_does_not_keep_what_is_known_from_being_told(kube: KubeDouble, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("apiservice.checkup.examination._DEADLINE", 1.0)
-    stuck = asyncio.Event()
-
-    async def hang(_: web.Request) -> web.StreamResponse:
-        await stuck.wait()
-        return web.Response()
-
-    kube.handlers[ACCESS_REVIEWS] = hang
     start = time.monotonic()
-    found = await examine_cluster(subject_of(kube))
-    assert time.monotonic() - start < 3
-    stuck.set()
+    with hanging(kube, ACCESS_REVIEWS):
+        found = await examine_cluster(subject_of(kube))
+        assert time.monotonic() - start < 3
     assert of(found, "time") == [("warning", "the examination was not over after 1s, and what is said here is not all")]
     assert of(found, "replicas")[0][0] == "ok"
 
 
 async def test_a_place_that_hangs_is_named_and_the_others_are_told(kube: KubeDouble, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("apiservice.checkup.examination._PATIENCE", 0.5)
-    stuck = asyncio.Event()
-
-    async def hang(_: web.Request) -> web.StreamResponse:
-        await stuck.wait()
-        return web.Response()
-
-    kube.handlers[f"/apis/policy/v1{NAMESPACED}/poddisruptionbudgets"] = hang
-    found = await examine_cluster(subject_of(kube))
-    stuck.set()
+    with hanging(kube, f"/apis/policy/v1{NAMESPACED}/poddisruptionbudgets"):
+        found = await examine_cluster(subject_of(kube))
     ((level, what),) = of(found, "access")
     assert level == "warning"
     assert what.startswith("could not look at the PodDisruptionBudgets: GET ")
@@ -220,15 +223,8 @@ async def test_a_plugin_for_credentials_that_fails_is_told_of_as_such(kube: Kube
 
 async def test_a_kube_apiserver_that_says_nothing_until_the_end_is_a_problem(kube: KubeDouble, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("apiservice.checkup.examination._DEADLINE", 1.0)
-    stuck = asyncio.Event()
-
-    async def hang(_: web.Request) -> web.StreamResponse:
-        await stuck.wait()
-        return web.Response()
-
-    kube.handlers["/version"] = hang
-    found = await examine_cluster(subject_of(kube))
-    stuck.set()
+    with hanging(kube, "/version"):
+        found = await examine_cluster(subject_of(kube))
     assert of(found, "reach") == [("problem", f"kube-apiserver at {kube.url} did not answer within 1s")]
 
 

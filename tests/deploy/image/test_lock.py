@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import tomllib
-from importlib.machinery import SourceFileLoader
-from importlib.util import module_from_spec, spec_from_loader
 from types import ModuleType
 from typing import Any
 
@@ -15,6 +13,7 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from tests.deploy.image.containerfile import ROOT
 from tests.deploy.image.lock import locked
+from tests.scripts import load_script
 
 FILES = ("requirements.txt", "build-requirements.txt")
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -23,12 +22,7 @@ PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(enco
 @pytest.fixture(scope="module")
 def lock() -> ModuleType:
     """The script ``scripts/lock``."""
-    loader = SourceFileLoader("lock_script", str(ROOT / "scripts" / "lock"))
-    spec = spec_from_loader(loader.name, loader)
-    assert spec is not None
-    module = module_from_spec(spec)
-    loader.exec_module(module)
-    return module
+    return load_script("lock")
 
 
 def asked_for(file: str) -> list[Requirement]:

@@ -7,8 +7,6 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from importlib.machinery import SourceFileLoader
-from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 from types import ModuleType
 
@@ -16,6 +14,7 @@ import pytest
 import yaml
 
 from tests.deploy.image.containerfile import ROOT
+from tests.scripts import load_script
 
 CURRENT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 NEW = "31.41.59"
@@ -24,12 +23,7 @@ NEW = "31.41.59"
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
     """The script ``scripts/version``."""
-    loader = SourceFileLoader("version_script", str(ROOT / "scripts" / "version"))
-    spec = spec_from_loader(loader.name, loader)
-    assert spec is not None
-    module = module_from_spec(spec)
-    loader.exec_module(module)
-    return module
+    return load_script("version")
 
 
 @pytest.fixture

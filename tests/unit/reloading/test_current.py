@@ -8,6 +8,7 @@ from typing import Self
 
 import pytest
 
+from apiservice.reloading import CurrentSources
 from metrics_api import Source, Terms
 from tests.unit.reloading.sources import Noted, count, opened, source
 
@@ -64,14 +65,22 @@ async def test_of_what_is_written_nowhere_nobody_knows_whether_it_is_the_same():
         assert (mesh.events, again.events) == (["opened", "closed"], ["opened"])
 
 
+async def replaced_while_asked(
+    current: CurrentSources, old: Noted, new: Noted
+) -> tuple[asyncio.Future[int], asyncio.Future[object]]:
+    """A question that ``old`` goes on keeping open, and what puts ``new`` in its place, both under way."""
+    old.gate.clear()
+    asked = asyncio.ensure_future(count(current))
+    await old.asked.wait()
+    taking = asyncio.ensure_future(current.take([source(new, "two")]))
+    await asyncio.sleep(0.01)
+    return asked, taking
+
+
 async def test_what_is_being_asked_is_answered_by_those_who_were_asked():
     old, new = Noted("mesh"), Noted("mesh", 2)
     async with opened(source(old, "one")) as current:
-        old.gate.clear()
-        asked = asyncio.ensure_future(count(current))
-        await old.asked.wait()
-        taking = asyncio.ensure_future(current.take([source(new, "two")]))
-        await asyncio.sleep(0.01)
+        asked, taking = await replaced_while_asked(current, old, new)
         # The new one answers already, and the old one is not closed under its asker.
         assert await count(current, 200) == 2
         assert "closed" not in old.events
@@ -108,11 +117,7 @@ async def test_one_that_cannot_be_closed_is_told_of_and_does_not_keep_others_ope
 async def test_the_end_does_not_wait_for_sources_that_leave():
     old, new = Noted("mesh"), Noted("mesh", 2)
     async with opened(source(old, "one")) as current:
-        old.gate.clear()
-        asked = asyncio.ensure_future(count(current))
-        await old.asked.wait()
-        taking = asyncio.ensure_future(current.take([source(new, "two")]))
-        await asyncio.sleep(0.01)
+        asked, taking = await replaced_while_asked(current, old, new)
         taking.cancel()
         await asyncio.gather(taking, return_exceptions=True)
         assert old.events[-1] == "closed"
